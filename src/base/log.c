@@ -1,0 +1,143 @@
+/* log.c - lines to a file or standard error, one write(2) each */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+
+#define LOG_LINE_MAX_BYTES	8192
+
+static const char *const level_names[LOG_LEVEL_COUNT] = {
+	"error", "warning", "notice", "info", "debug", "trace"
+};
+
+static enum log_level	 threshold = LOG_LEVEL_INFO;
+static int		 fd = STDERR_FILENO;
+static char		*file;		/* NULL: standard error */
+static char		 who[64];
+
+const char *
+log_level_name(enum log_level level)
+{
+	return (unsigned)level < LOG_LEVEL_COUNT ? level_names[level] : "?";
+}
+
+int
+log_level_parse(const char *name, enum log_level *level)
+{
+	size_t	 i;
+
+	for (i = 0; i < LOG_LEVEL_COUNT; i++)
+		if (strcmp(name, level_names[i]) == 0) {
+			*level = (enum log_level)i;
+			return 0;
+		}
+	return ERR_RANGE;
+}
+
+static int
+open_file(const char *path)
+{
+	int	 new = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC,
+		     0600);
+
+	if (new == -1)
+		return -errno;
+	if (fd != STDERR_FILENO)
+		close(fd);
+	fd = new;
+	return 0;
+}
+
+int
+log_open(const char *path)
+{
+	int	 r;
+
+	if (path == NULL)
+		return 0;
+	if ((r = open_file(path)) != 0)
+		return r;
+	file = xstrdup(path);
+	return 0;
+}
+
+int
+log_reopen(void)
+{
+	return file == NULL ? 0 : open_file(file);
+}
+
+void
+log_set_level(enum log_level level)
+{
+	threshold = level;
+}
+
+enum log_level
+log_get_level(void)
+{
+	return threshold;
+}
+
+void
+log_set_name(const char *name)
+{
+	snprintf(who, sizeof(who), "%s", name);
+}
+
+int
+log_fd(void)
+{
+	return fd;
+}
+
+void
+log_va(enum log_level level, const char *fmt, va_list ap)
+{
+	char		 line[LOG_LINE_MAX_BYTES];
+	struct timespec	 now;
+	struct tm	 tm;
+	size_t		 n;
+	int		 r, saved = errno;
+
+	if (level > threshold)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	n = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &tm);
+	r = snprintf(line + n, sizeof(line) - n, ".%03ldZ %s %s[%d]: ",
+	    now.tv_nsec / 1000000, level_names[level],
+	    who[0] == '\0' ? "-" : who, (int)getpid());
+	n += (size_t)r;
+	r = vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
+	if (r > 0)
+		n = MIN(n + (size_t)r, sizeof(line) - 2);
+	line[n++] = '\n';
+	/* A log that cannot be written must not stop the work. */
+	if (write(fd, line, n) == -1)
+		(void)0;
+	errno = saved;
+}
+
+#define LOG_FUNCTION(name, level)					\
+	void								\
+	name(const char *fmt, ...)					\
+	{								\
+		va_list	 ap;						\
+									\
+		va_start(ap, fmt);					\
+		log_va(level, fmt, ap);					\
+		va_end(ap);						\
+	}
+
+LOG_FUNCTION(log_error, LOG_LEVEL_ERROR)
+LOG_FUNCTION(log_warning, LOG_LEVEL_WARNING)
+LOG_FUNCTION(log_notice, LOG_LEVEL_NOTICE)
+LOG_FUNCTION(log_info, LOG_LEVEL_INFO)
+LOG_FUNCTION(log_debug, LOG_LEVEL_DEBUG)
+LOG_FUNCTION(log_trace, LOG_LEVEL_TRACE)

@@ -1,0 +1,1 @@
+# tests of bench; see tests/local.mk

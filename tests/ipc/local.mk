@@ -1,0 +1,1 @@
+# tests of ipc; see tests/local.mk

@@ -1,0 +1,1 @@
+# tests of conf; see tests/local.mk

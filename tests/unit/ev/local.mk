@@ -1,0 +1,1 @@
+# tests of ev; see tests/local.mk

@@ -1,0 +1,1 @@
+# tests of http; see tests/local.mk

@@ -1,0 +1,1 @@
+# tests of json; see tests/local.mk

@@ -1,0 +1,1 @@
+# tests of metrics; see tests/local.mk

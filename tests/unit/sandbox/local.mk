@@ -1,0 +1,1 @@
+# tests of sandbox; see tests/local.mk

@@ -1,0 +1,1 @@
+# tests of vpack; see tests/local.mk
