@@ -1,13 +1,11 @@
 /*
  * coordinator.h - what the files of a coordinator (crd_*.c) share: its state,
- * collections as the cached Plan has them, and requests to the leader of a
- * shard.
+ * how a request finds its collection, and requests to the leader of a shard.
  *
- * A handler finds its collection with crd_coll_get(), which answers 404/1203
- * itself, and holds a reference: the struct never changes, a new Plan makes
- * new ones.  So a handler that has waited may hold a collection that has been
- * dropped, moved or changed since; crd_shard_call() looks up the leader anew
- * for each attempt and says ERR_NOT_FOUND when the collection is gone.
+ * Collections are cluster.h's: immutable, a change of the Plan makes new ones.
+ * A handler that waits holds a reference, and may then hold one that has been
+ * dropped, moved or changed since: crd_shard_call() looks up the leader anew
+ * for each attempt and says so when the collection is gone.
  */
 #ifndef SANDBOX_COORDINATOR_H
 #define SANDBOX_COORDINATOR_H
@@ -19,11 +17,12 @@
 #include <json-c/json.h>
 
 #include "base/buf.h"
+#include "sandbox/agency.h"
 #include "sandbox/child.h"
+#include "sandbox/cluster.h"
 #include "sandbox/rpc.h"
 #include "sandbox/server.h"
 
-struct cluster;
 struct crd_transactions;
 struct crd_cursors;
 
@@ -32,10 +31,11 @@ struct crd {
 	struct sb_child		*child;
 	struct sb_server	*server;
 	struct loop		*loop;
+	struct agency		*agency;
 	struct cluster		*cluster;	/* cached Plan and Current */
 	uint64_t		 next_server;	/* round robin of new shards */
-	uint64_t		 tick;		/* of inventories */
-	/* of crd_transaction.c and crd_cursor.c; made on first use */
+	uint64_t		 next_name;	/* clock of index names */
+	/* of crd_transaction.c and crd_cursor.c */
 	struct crd_transactions	*transactions;
 	struct crd_cursors	*cursors;
 };
@@ -48,42 +48,21 @@ crd_of(const struct sb_req *r)
 
 /* ---- collections --------------------------------------------------------- */
 
-enum crd_coll_type {
-	CRD_DOCUMENT	= 2,
-	CRD_EDGE	= 3
-};
-
-/* One collection of the cached Plan.  Read only. */
-struct crd_coll {
-	unsigned	 refs;
-	char		*db;
-	char		*id;		/* "10049" */
-	char		*name;
-	enum crd_coll_type type;
-	bool		 is_system;
-	bool		 wait_for_sync;
-	bool		 is_satellite;
-	unsigned	 nshards;
-	char		**shards;	/* names, ordered by their number */
-	size_t		 nkeys;
-	char		**shard_keys;
-	bool		 sharded_by_key;	/* shard keys are just _key */
-	bool		 allow_user_keys;
-	const char	*key_type;	/* "traditional", "autoincrement", .. */
-	struct json_object *def;	/* its Plan entry, not to be changed */
-};
-
-/* By name or by id; NULL when the cached Plan has none.  A reference. */
-struct crd_coll *crd_coll_find(struct crd *c, const char *db,
+/*
+ * A reference to the collection of that name or id in the request's database,
+ * cl_collection_unref() when done.  NULL: 404/1203 has been answered.
+ */
+const struct cl_collection *crd_collection_get(struct sb_req *r,
 	    const char *name);
-/* As above; NULL: 404/1203 has been answered. */
-struct crd_coll *crd_coll_get(struct sb_req *r, const char *name);
-struct crd_coll *crd_coll_ref(struct crd_coll *coll);
-void	crd_coll_unref(struct crd_coll *coll);	/* NULL: nothing */
+/* Shard keys are just _key. */
+bool	crd_sharded_by_key(const struct cl_collection *col);
+/* keyOptions.allowUserKeys and keyOptions.type ("traditional", ...). */
+bool	crd_allows_user_keys(const struct cl_collection *col);
+const char *crd_key_type(const struct cl_collection *col);
 
 /* ---- shards ---------------------------------------------------------------- */
 
-/* How long operations wait for a leader, as arangod's default does. */
+/* How long operations wait for a leader. */
 #define CRD_SHARD_TIMEOUT_MS	60000
 
 enum {
@@ -94,37 +73,34 @@ enum {
 	 */
 	CRD_IDEMPOTENT		= 1 << 8,
 	/* 404/1203 of the leader is an answer, not a shard still to come. */
-	CRD_NO_RETRY_1203	= 1 << 9
+	CRD_NO_RETRY_1203	= 1 << 9,
+	/* One attempt only: for shards that a transaction has begun on. */
+	CRD_NO_RETRY		= 1 << 10
 };
 
 /*
- * One request about shard number `shard` of coll to its leader of the moment
- * (Current), to path behind /_db/<db> (already encoded; it names the shard
- * itself).  While there is no leader, it refuses (421, 503 with 1491, 1495,
- * 1496, 1478, 406 with 1489 or 1490), is not there or does not have the shard
- * yet, it is tried again with the leader of that moment until
+ * One request about shard number `shard` of col to its leader of the moment
+ * (Current), to path behind /_db/<db> (encoded, begins with '/'; it names the
+ * shard itself).  While there is no leader, it refuses (421, 503 or 406 with
+ * 1491, 1495, 1496, 1478, 1489, 1490, 30), cannot be reached or does not have
+ * the shard yet, it is tried again with the leader of that moment until
  * loop_now_ms() >= deadline_ms.  flags: SB_CALL_* of rpc.h and CRD_*.
  *
  * Returns the HTTP status of the last answer, whatever it is; 0 with
  * resp->errnum 1465 (outcome unknown), 1457 (deadline without a leader), 1203
  * (collection gone).  Free resp with sb_resp_free() in any case.  Waits.
  */
-int	crd_shard_call(struct crd *c, const struct crd_coll *coll,
-	    unsigned shard, const char *method, const char *path,
+int	crd_shard_call(struct crd *c, const struct cl_collection *col,
+	    size_t shard, const char *method, const char *path,
 	    const char *extra_headers, const void *body, size_t body_len,
 	    unsigned flags, uint64_t deadline_ms, struct sb_resp *resp);
 
-/* Answer r with the failure of such a call: forwards the answer of the leader
- * when there was one, else the error of resp->errnum. */
-void	crd_reply_failure(struct sb_req *r, struct sb_resp *resp);
-
 /*
- * The same for several shards at once.  calls[i].path is sent to shard
- * calls[i].shard, all together; returns when all have ended.  resp of each is
- * set as by crd_shard_call(), and must be freed by the caller of each.
+ * Several such requests at once; returns when all have ended.  status and resp
+ * of each are as of crd_shard_call(); the caller frees each resp.
  */
 struct crd_call {
-	unsigned	 shard;
+	size_t		 shard;
 	const char	*method;
 	const char	*path;
 	const char	*headers;	/* may be NULL */
@@ -134,30 +110,46 @@ struct crd_call {
 	struct sb_resp	 resp;		/* out */
 	/* of crd_shard_calls() */
 	struct crd	*c;
-	const struct crd_coll *coll;
+	const struct cl_collection *col;
 	unsigned	 flags;
 	uint64_t	 deadline_ms;
 };
 
-void	crd_shard_calls(struct crd *c, const struct crd_coll *coll,
+void	crd_shard_calls(struct crd *c, const struct cl_collection *col,
 	    struct crd_call *calls, size_t ncalls, unsigned flags,
 	    uint64_t deadline_ms);
+/*
+ * The common case: the same request to every shard.  path has one %s, where
+ * the name of the shard goes.  The result has col->nshards members;
+ * crd_calls_free() frees it.
+ */
+struct crd_call *crd_all_shards(struct crd *c, const struct cl_collection *col,
+	    const char *method, const char *path, const char *headers,
+	    const void *body, size_t body_len, unsigned flags,
+	    uint64_t deadline_ms);
+/* The first of n that did not end with 2xx; NULL: all did. */
+struct crd_call *crd_calls_failed(struct crd_call *calls, size_t n);
+void	crd_calls_free(struct crd_call *calls, size_t n);
+
+/* Answer r with the failure of a call: what the leader answered when it did,
+ * else the error of resp->errnum. */
+void	crd_reply_failure(struct sb_req *r, struct sb_resp *resp);
 
 /* ---- servers ------------------------------------------------------------- */
 
-/* "http://127.0.0.1:8539" of a server id or short name; NULL: unknown.  Valid
- * until the fiber waits. */
-const char *crd_server_base(struct crd *c, const char *id);
 /*
- * The coordinator with that number (the 2 of coordinator2), as used in ids of
- * cursors and transactions; its id is put in *id.  NULL: none.
+ * Base URL of the coordinator with that short number (the 2 of
+ * Coordinator0002), as used in ids of cursors and transactions; its id is put
+ * in *id (may be NULL).  NULL: none.  Valid until the fiber waits.
  */
 const char *crd_coordinator_base(struct crd *c, unsigned number,
 	    const char **id);
+/* Our own number there. */
+unsigned crd_own_number(struct crd *c);
 /* A new id of the cluster-wide number space, 0 when the agency is away.
  * Waits. */
 uint64_t crd_new_id(struct crd *c);
-/* Read-only mode of this server and a caller without superuser rights. */
+/* Is this cluster read-only for the caller (superusers are not stopped)? */
 bool	crd_is_readonly_for(struct sb_req *r);
 
 /* ---- routes ---------------------------------------------------------------- */
@@ -167,14 +159,13 @@ extern const struct sb_route crd_collection_routes[];
 extern const struct sb_route crd_index_routes[];
 extern const struct sb_route crd_admin_routes[];
 extern const struct sb_route crd_inventory_routes[];
-extern const struct sb_route crd_misc_routes[];
 /* Of the documents' side: */
 extern const struct sb_route crd_document_routes[];
 extern const struct sb_route crd_import_routes[];
 extern const struct sb_route crd_cursor_routes[];
 extern const struct sb_route crd_transaction_routes[];
 
-/* Told once at the start, before requests come. */
+/* Of the documents' side; called once, before requests come. */
 void	crd_cursor_start(struct crd *c);
 void	crd_transaction_start(struct crd *c);
 
