@@ -23,7 +23,7 @@ static const struct {
 	{ ERR_NOT_FOUND, "not found" },
 	{ ERR_EXISTS,	"exists already" },
 	{ ERR_DENIED,	"access denied" },
-	{ ERR_STATE,	"not possible in this state" },
+	{ ERR_BAD_STATE,	"not possible in this state" },
 	{ ERR_PROTOCOL,	"protocol error" },
 	{ ERR_CANCELLED, "cancelled" },
 	{ ERR_TLS,	"TLS error" },

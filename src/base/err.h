@@ -29,7 +29,7 @@ enum {
 	ERR_NOT_FOUND	= -10009,
 	ERR_EXISTS	= -10010,
 	ERR_DENIED	= -10011,	/* credentials or rights are missing */
-	ERR_STATE	= -10012,	/* not in this state or phase */
+	ERR_BAD_STATE	= -10012,	/* not in this state or phase */
 	ERR_PROTOCOL	= -10013,	/* the peer broke the protocol */
 	ERR_CANCELLED	= -10014,
 	ERR_TLS		= -10015,
