@@ -49,6 +49,7 @@ static const struct {
 	{ AE_COLLECTION_TYPE_INVALID, 400, "collection type invalid" },
 	{ AE_DOCUMENT_KEY_BAD, 400, "illegal document key" },
 	{ AE_DOCUMENT_KEY_UNEXPECTED, 400, "unexpected document key" },
+	{ AE_OUT_OF_KEYS, 500, "out of keys" },
 	{ AE_DOCUMENT_KEY_MISSING, 400, "missing document key" },
 	{ AE_DOCUMENT_TYPE_INVALID, 400, "invalid document type" },
 	{ AE_DATABASE_NOT_FOUND, 404, "database not found" },
