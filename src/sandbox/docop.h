@@ -170,7 +170,7 @@ uint64_t docop_new_rev(const struct docop_opts *o, const uint8_t *body,
 /*
  * Append the document for an insert or replace to b (vpb_start() before,
  * vpb_end() done here): _key, _id, for edges _from and _to, _rev, then the
- * other attributes in the order of the body.  errnum: 1216 too large.
+ * other attributes in the order of the body.  errnum: 1233, 1216 too large.
  */
 int	docop_build(struct vp_builder *b, struct buf *out,
 	    const struct docop_coll *c, const uint8_t *body, const char *key,

@@ -9,4 +9,5 @@ src_sandbox_libsandbox_a_SOURCES += src/sandbox/auth.c
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/common.c
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/rpc.c src/sandbox/rpc.h
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/child.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/docop.c src/sandbox/docop.h src/sandbox/docop_opts.c
 endif
