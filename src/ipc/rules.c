@@ -15,7 +15,7 @@ msg_dispatch_known(const struct msg_rule *rules, uint32_t phase, void *ctx,
 	if (rule->type == MSG_NONE)
 		return ERR_NOT_FOUND;
 	if ((rule->phases & phase) == 0)
-		return ERR_STATE;
+		return ERR_BAD_STATE;
 	if (f->len < rule->min)
 		return ERR_TRUNCATED;
 	if (f->len > rule->max)

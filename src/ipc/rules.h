@@ -36,7 +36,7 @@ struct msg_rule {
 
 /*
  * Find the rule and call it.  phase: one bit.  Returns what the function
- * returned; ERR_PROTOCOL for an unknown type, ERR_STATE for the wrong phase,
+ * returned; ERR_PROTOCOL for an unknown type, ERR_BAD_STATE for the wrong phase,
  * ERR_TRUNCATED or ERR_TOO_BIG for the wrong size.
  */
 int	msg_dispatch(const struct msg_rule *rules, uint32_t phase, void *ctx,

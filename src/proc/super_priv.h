@@ -1,0 +1,56 @@
+/* super_priv.h - insides of the supervisor, for super.c and its tests */
+#ifndef PROC_SUPER_PRIV_H
+#define PROC_SUPER_PRIV_H
+
+#include "ev/backoff.h"
+#include "ipc/peer.h"
+#include "proc/pollset.h"
+#include "proc/proc.h"
+
+struct proc {
+	struct proc		*next;
+	struct super		*super;
+	const struct proc_class	*class;
+	char			*name;
+	void			*arg;
+	enum proc_state		 state;
+	struct poll_timer	 timer;		/* deadline of the state */
+
+	/* the running process */
+	pid_t			 pid;		/* 0: none */
+	uint32_t		 generation;
+	struct peer		*peer;
+	struct poll_fd		*watch;
+	uint64_t		 started_ms;
+	uint64_t		 ready_at_ms;
+	bool			 greeted;	/* HELLO came */
+	bool			 was_ready;
+	bool			 paused;
+	bool			 killed;	/* by us: no restart */
+	int			 stop_signal;	/* the next one while stopping */
+	char			 last_words[512];
+
+	/* those before it */
+	struct proc_end		 end;
+	struct backoff		 backoff;
+	uint64_t		 deaths[PROC_DEATHS_MAX];
+	unsigned		 n_deaths;	/* since progress, in the window */
+	bool			 immediate;	/* was restarted at once */
+};
+
+struct super {
+	struct pollset		*ps;
+	struct super_hooks	 hooks;
+	void			*arg;
+	struct proc		*procs, **tail;
+	uint32_t		 last_generation;
+	int			 data_lock;
+	bool			 stopping;
+	bool			 in_stop;	/* super_stop_next() is running */
+	int			 code;
+	struct poll_timer	 nag;
+};
+
+void	super_stop_next(struct super *s);
+
+#endif
