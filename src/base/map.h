@@ -6,7 +6,7 @@
  * they were first put, so that output that is made from a map is stable.
  * Deleting (any key) and putting during an iteration is allowed: the
  * iteration shows each entry that is there when it comes to its place, new
- * ones included.
+ * ones included.  An iteration may be left at any time.
  *
  *	struct map	 m = MAP_INIT;
  *	struct map_iter	 it;
@@ -28,21 +28,25 @@ struct map {
 	struct map_entry	**buckets;	/* NULL while empty and new */
 	size_t			 n_buckets;	/* a power of two */
 	size_t			 n;		/* entries */
-	struct map_entry	*first, *last;	/* in order of insertion */
-	struct map_iter		*iters;		/* iterations under way */
+	struct map_entry	**order;	/* by insertion; NULL: deleted */
+	size_t			 n_order, order_cap;
+	uint64_t		 next_seq;	/* number of the next entry */
+	unsigned		 squeezes;	/* deleted ones were taken out */
 };
 
-/* One iteration; fields other than key, key_len, value are private. */
+/* One iteration; the fields behind value are private. */
 struct map_iter {
-	const char		*key;		/* with a NUL behind it */
+	const char		*key;		/* with a NUL behind it; invalid
+						 * when it is deleted */
 	size_t			 key_len;
 	void			*value;
-	struct map		*map;
-	struct map_entry	*next;
-	struct map_iter		*outer;
+	const struct map	*map;
+	size_t			 pos;		/* in order */
+	uint64_t		 next_seq;	/* shown: all below */
+	unsigned		 squeezes;
 };
 
-#define MAP_INIT	{ NULL, 0, 0, NULL, NULL, NULL }
+#define MAP_INIT	{ NULL, 0, 0, NULL, 0, 0, 0, 0 }
 
 /* NULL when the key is not there (a value may be NULL too: map_has()). */
 void	*map_get(const struct map *m, const char *key);
@@ -69,13 +73,10 @@ size_t	map_count(const struct map *m);
 /* Remove all entries; free_value may be NULL.  The map can be used again. */
 void	map_free(struct map *m, void (*free_value)(void *));
 
-void	map_iter_start(struct map *m, struct map_iter *it);
+void	map_iter_start(const struct map *m, struct map_iter *it);
 /* 1 and key, value filled in, or 0 at the end. */
 int	map_iter_next(struct map_iter *it);
-/* Needed after a loop that was left before its end. */
-void	map_iter_stop(struct map_iter *it);
 
-/* `break` and `return` out of it need map_iter_stop(&it). */
 #define MAP_FOREACH(m, it)						\
 	for (map_iter_start((m), &(it)); map_iter_next(&(it)); )
 

@@ -37,12 +37,12 @@ void	loop_free(struct loop **loop);
 /*
  * Run iterations until loop_stop(), or until there is nothing left that could
  * make something happen (no watcher, timer, signal or task).  Returns 0, or
- * ERR_STATE when the event mechanism failed.  May be called again.
+ * ERR_BAD_STATE when the event mechanism failed.  May be called again.
  */
 int	loop_run(struct loop *loop);
 /*
  * One iteration.  Waits when may_wait is not 0 and no task is posted.
- * Returns 1 when there is nothing left to wait for, otherwise 0 or ERR_STATE.
+ * Returns 1 when there is nothing left to wait for, otherwise 0 or ERR_BAD_STATE.
  */
 int	loop_run_once(struct loop *loop, int may_wait);
 /* Leave loop_run() when the current iteration is over. */
@@ -53,7 +53,7 @@ uint64_t loop_now_ms(const struct loop *loop);
  * To be called in the child after fork(), before anything else is done with a
  * loop that came from the parent, loop_free() included: both processes share
  * the kernel's object, and what one removes is gone for the other.
- * Returns 0 or ERR_STATE.
+ * Returns 0 or ERR_BAD_STATE.
  */
 int	loop_after_fork(struct loop *loop);
 /* For src/http only, which needs bufferevents on the same loop. */
@@ -97,7 +97,7 @@ enum {
  */
 struct loop_fd *loop_fd_new(struct loop *loop, int fd, int events,
 	    void (*fn)(void *, int), void *arg);
-/* Change what is asked for; 0 or ERR_STATE. */
+/* Change what is asked for; 0 or ERR_BAD_STATE. */
 int	loop_fd_set(struct loop_fd *w, int events);
 void	loop_fd_free(struct loop_fd **w);
 
