@@ -141,7 +141,7 @@ void	agency_if_in(struct agency_trx *t, struct json_object *value,
  * Send and wait for the commit; t is freed in every case.  index (may be NULL)
  * gets the log index of the transaction.
  *	0		committed
- *	ERR_STATE	a precondition did not hold; nothing was done
+ *	ERR_BAD_STATE	a precondition did not hold; nothing was done
  *	ERR_TIMEOUT	the agent could not be reached until the deadline;
  *			whether it was done is unknown
  *	ERR_PROTOCOL	refused as malformed
