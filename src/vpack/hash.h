@@ -46,7 +46,7 @@ uint64_t vp_revision_hash(uint64_t rev);
 /*
  * Index of the shard (0..nshards-1 in numerical order of shard names) that
  * holds a document.  keys are shard keys as in the collection's definition
- * ("_key", "a", "a.b", ":a", "a:").  doc may be just a key as string slice when
+ * ("_key", "a", ":a", "a:"; a dot is part of the name).  doc may be just a key as string slice when
  * shard keys are only "_key" in one of its forms.  missing (may be NULL) says
  * whether an attribute was absent (it counts as null).
  */

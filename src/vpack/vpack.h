@@ -30,8 +30,13 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* Deepest nesting of arrays and objects that is parsed, built or accepted. */
+/*
+ * Nesting of arrays and objects from which on JSON and foreign values are
+ * refused (as arangod does, so 199 is accepted).  The builder goes a little
+ * deeper, because answers wrap such values once more.
+ */
 #define VP_DEPTH_MAX	200
+#define VP_DEPTH_BUILD	(VP_DEPTH_MAX + 16)
 
 /* Longest value that the builder makes; arangod has the same limit. */
 #define VP_SIZE_MAX	UINT32_MAX
@@ -83,8 +88,8 @@ const char *vp_type_name(const uint8_t *s);
  * BCD, custom and tagged values and None/Illegal.  An index table must list
  * each member once and, in sorted objects (0x0b..0x0e), in the order of
  * names without duplicates: others search it.
- * 0, ERR_FORMAT, ERR_TRUNCATED (the value is longer than len) or ERR_TOO_BIG
- * (nesting); em may be NULL.
+ * 0, ERR_FORMAT, ERR_TRUNCATED (the value is longer than len), ERR_TOO_BIG
+ * (nesting) or -ENOMEM; em may be NULL.
  */
 int	vp_validate(const uint8_t *p, size_t len, struct err_msg *em);
 /* As above for the first value of a longer stretch; *used is its length. */
@@ -207,6 +212,8 @@ int	vp_compare(const uint8_t *a, const uint8_t *b);
 
 /* ---- building --------------------------------------------------------- */
 
+struct vp_sort;
+
 struct vp_frame {
 	size_t		 start;		/* of the open value, in out */
 	size_t		 index;		/* its first entry in offsets */
@@ -224,10 +231,13 @@ struct vp_builder {
 	size_t		 base;		/* out->len at vpb_start */
 	uint32_t	*offsets;	/* of members of open values */
 	size_t		 noffsets, coffsets;
+	struct vp_sort	*sort;		/* work space of closing objects */
+	size_t		 csort;
 	size_t		 depth;		/* open arrays and objects */
+	size_t		 err_at;	/* byte at which vp_from_json failed */
 	bool		 have_key;
 	int		 err;
-	struct vp_frame	 frames[VP_DEPTH_MAX];
+	struct vp_frame	 frames[VP_DEPTH_BUILD];
 };
 
 void	vpb_init(struct vp_builder *b, struct buf *out);
@@ -236,7 +246,7 @@ void	vpb_free(struct vp_builder *b);		/* not *out */
 void	vpb_start(struct vp_builder *b, struct buf *out);
 /*
  * 0 when everything that was opened is closed and nothing failed; ERR_EXISTS
- * for a name that came twice, ERR_TOO_BIG for depth or size, ERR_STATE for a
+ * for a name that came twice, ERR_TOO_BIG for depth or size, ERR_BAD_STATE for a
  * wrong order of calls.  After an error out is as it was at vpb_start().
  */
 int	vpb_end(struct vp_builder *b);
@@ -283,9 +293,11 @@ void	vpb_add_slice(struct vp_builder *b, const char *name,
  * the next member, or the value of the attribute whose name was just given.
  * Integers that fit int64 or uint64 stay integers, other numbers become
  * doubles; -0 is the integer 0 and -0.0 a double.
- * ERR_FORMAT with "what, at byte n" in em, ERR_EXISTS (an attribute name
- * twice in one object), ERR_TOO_BIG (deeper than VP_DEPTH_MAX), ERR_RANGE (a
- * number beyond the doubles).  On error the builder is as before.
+ * ERR_FORMAT, ERR_EXISTS (an attribute name twice in one object), ERR_TOO_BIG
+ * (nested too deep), ERR_RANGE (a number beyond the doubles).  em then holds the
+ * words arangod has for it ("Expecting digit"), without the position, because
+ * arangod's answers have none; that is in b->err_at.  On error the builder and
+ * its buffer are as before.
  */
 int	vp_from_json(struct vp_builder *b, const char *json, size_t len,
 	    struct err_msg *em);
@@ -306,13 +318,16 @@ enum {
 	/* Everything beyond ASCII as \uXXXX, as arangod's HTTP answers have it. */
 	VP_JSON_ESCAPE_UNICODE	= 2,
 	/* Attributes sorted by name instead of in stored order. */
-	VP_JSON_SORTED		= 4
+	VP_JSON_SORTED		= 4,
+	/*
+	 * What JSON does not have (NaN, infinities, binary, dates, min/max key)
+	 * as "(non-representable type double)", which is how arangod's servers
+	 * are configured, instead of null.
+	 */
+	VP_JSON_NAME_UNSUPPORTED = 8
 };
 
-/*
- * Append as JSON, without white space.  NaN, infinities and values that JSON
- * does not have (binary, dates, min/max key) are printed as arangod does.
- */
+/* Append as JSON, without white space. */
 void	vp_to_json(struct buf *out, const uint8_t *s, unsigned int flags);
 /* One string with quotes and escapes. */
 void	vp_string_to_json(struct buf *out, const char *s, size_t len,

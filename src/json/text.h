@@ -1,0 +1,66 @@
+/*
+ * text.h - what everything that reads or writes JSON text asks of bytes: how
+ * far a string goes without anything special, and whether it is UTF-8.
+ *
+ * These run over every document that passes through, so they look at 16 bytes
+ * at a time where the machine can (SSE2 is part of amd64), and never read past
+ * the end they are given.
+ */
+#ifndef JSON_TEXT_H
+#define JSON_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+/*
+ * The first quote, backslash or control character in [p, end), or end.
+ * *high becomes nonzero when a byte beyond ASCII was passed.
+ */
+static inline const char *
+text_string_run(const char *p, const char *end, unsigned int *high)
+{
+#ifdef __SSE2__
+	const __m128i	 quote = _mm_set1_epi8('"');
+	const __m128i	 slash = _mm_set1_epi8('\\');
+	const __m128i	 ctl = _mm_set1_epi8(0x1f);
+	__m128i		 v, bad;
+	unsigned int	 m, h;
+
+	while (end - p >= 16) {
+		v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		bad = _mm_or_si128(_mm_cmpeq_epi8(v, quote),
+		    _mm_or_si128(_mm_cmpeq_epi8(v, slash),
+		    _mm_cmpeq_epi8(_mm_min_epu8(v, ctl), v)));
+		m = (unsigned int)_mm_movemask_epi8(bad);
+		h = (unsigned int)_mm_movemask_epi8(v);
+		if (m != 0) {
+			m = (unsigned int)__builtin_ctz(m);
+			*high |= h & ((1U << m) - 1);
+			return p + m;
+		}
+		*high |= h;
+		p += 16;
+	}
+#endif
+	for (; p < end; p++) {
+		unsigned char c = (unsigned char)*p;
+
+		if (c == '"' || c == '\\' || c < 0x20)
+			break;
+		*high |= c & 0x80;
+	}
+	return p;
+}
+
+/*
+ * UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing beyond
+ * U+10FFFF, and no character cut off at the end.
+ */
+bool	text_is_utf8(const char *s, size_t len);
+
+#endif
