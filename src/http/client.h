@@ -48,7 +48,8 @@ struct http_result {
 	struct err_msg	 msg;		/* sentence, when err != 0 */
 	int		 status;	/* 0 when no answer came */
 	struct buf	 body;		/* unless on_data took it */
-	struct http_call *call;		/* for http_call_header() */
+	struct http_call *call;		/* NULL after http_client_fetch() */
+	char		**headers;	/* http_client_fetch() only */
 	uint64_t	 sent_bytes;	/* body bytes, for metrics */
 	uint64_t	 received_bytes;
 	uint64_t	 elapsed_us;
@@ -66,7 +67,7 @@ enum http_body_mode {
 /* Start from HTTP_CALL_OPTS_INIT. */
 struct http_call_opts {
 	const char	*method;	/* "GET" ... */
-	const char	*url;
+	const char	*url;		/* both are copied */
 	/* "name: value" lines, ended by NULL; copied. */
 	const char *const *headers;
 
@@ -104,6 +105,13 @@ struct http_call_opts {
 
 	const char	*unix_socket;	/* connect to this path instead */
 	bool		 fresh_connection;	/* not from the pool */
+	/*
+	 * A request on a connection of the pool that turns out to be dead is
+	 * sent again silently when this is set, or for GET and HEAD; otherwise
+	 * the call ends with ERR_CLOSED and maybe_sent, as it may have been
+	 * executed.
+	 */
+	bool		 may_repeat;
 };
 #define HTTP_CALL_OPTS_INIT	{ .method = "GET", .upload_len = -1,	\
 	.connect_timeout_ms = 10 * 1000,				\
@@ -135,11 +143,13 @@ int	http_call_status(const struct http_call *call);
 
 /*
  * One request, waited for: for commands and tests, on a loop of its own.
- * opts->on_done must be NULL.  Returns res->err; the caller frees with
- * http_result_free().  Answer headers stay readable through res->call.
+ * copts NULL: defaults; opts->on_done is not used.  Returns res->err; the
+ * caller frees with http_result_free() in any case.
  */
 int	http_client_fetch(const struct http_client_opts *copts,
 	    const struct http_call_opts *opts, struct http_result *res);
+/* Value of a header of the answer, any case, or NULL. */
+const char *http_result_header(const struct http_result *res, const char *name);
 void	http_result_free(struct http_result *res);
 
 #endif

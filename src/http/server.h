@@ -13,11 +13,11 @@
  * wait); connections are independent.
  *
  * What the server answers by itself, and then closes: 400 malformed, 408
- * request not complete before the deadline, 411 chunked or other
- * Transfer-Encoding (bodies need a Content-Length, as in arangod), 413 body
- * larger than the limit (as soon as the header says so, before any byte of the
- * body is read), 414 target too long, 431 header too long, 501 unknown method,
- * 503 no room under the budget of body bytes, 505 other version.
+ * request not complete before the deadline, 413 body larger than the limit (as
+ * soon as the header says so, before any byte of the body is read), 414 target
+ * too long, 431 header too long, 501 unknown method or Transfer-Encoding
+ * (bodies need a Content-Length, as in arangod), 503 no room under the budget
+ * of body bytes, 505 other version.
  *
  * Everything runs on the thread of the loop.  No callback runs from inside the
  * call that registers it.
@@ -83,10 +83,17 @@ struct http_server_opts {
 	uint32_t	 write_timeout_ms;	/* without one byte of an
 						 * answer being taken */
 	/* Header lines of every answer, ended by a NULL name.  One that the
-	 * handler also sets (any case) is left out. */
+	 * handler also sets (any case) is left out.  "connection" is the
+	 * server's own: Keep-Alive or Close. */
 	const struct http_header *headers;
 	http_handler	*handler;
 	void		*arg;
+	/*
+	 * Body of an answer that the server gives by itself: append to body,
+	 * set *type.  why is a sentence.  NULL: those answers are empty.
+	 */
+	void		(*refusal)(void *arg, int status, const char *why,
+			    struct buf *body, const char **type);
 };
 
 #define HTTP_SERVER_OPTS_INIT {						\
@@ -115,9 +122,9 @@ int	http_server_fd(const struct http_server *srv);
 /* Use another context for new connections; old ones keep theirs. */
 void	http_server_set_tls(struct http_server *srv, struct tls_ctx *tls);
 /*
- * Refuse mode: close the listening socket's queue, that is, every new
- * connection is accepted and closed at once, and with `existing` those that
- * are open are closed too.  http_server_resume_accept() ends it.
+ * Refuse mode: every new connection is accepted and reset at once, and with
+ * `existing` those that are open are closed too.  http_server_resume_accept()
+ * ends it.
  */
 void	http_server_pause_accept(struct http_server *srv, bool existing);
 void	http_server_resume_accept(struct http_server *srv);
@@ -167,7 +174,10 @@ bool	http_req_is_tls(const struct http_req *req);
  */
 const char *http_req_cert_subject(const struct http_req *req);
 const char *http_req_cert_fingerprint(const struct http_req *req);
-/* False once the client is known to be gone, or the answer was given. */
+/*
+ * False once the client has closed its side, or the answer was given.  A
+ * client that only stopped sending still gets its answer.
+ */
 bool	http_req_is_alive(const struct http_req *req);
 /* Called once when the client goes away before the answer is complete. */
 void	http_req_on_close(struct http_req *req,
@@ -187,8 +197,9 @@ void	http_reply_header(struct http_req *req, const char *name,
 	    const char *value);
 /*
  * The whole answer.  type is the Content-Type or NULL; body is moved (it is
- * empty afterwards) or NULL.  Content-Length is always sent, except for 1xx,
- * 204 and 304; HEAD gets the length and no bytes.
+ * empty afterwards) or NULL.  Content-Length is always sent (arangod does so
+ * with 204 and 304, too); HEAD gets the length and no bytes, 204 and 304 get no
+ * bytes.
  */
 void	http_reply(struct http_req *req, int status, const char *type,
 	    struct buf *body);
