@@ -63,4 +63,12 @@ text_string_run(const char *p, const char *end, unsigned int *high)
  */
 bool	text_is_utf8(const char *s, size_t len);
 
+/*
+ * Decode one escape; *p is behind the backslash and moves behind the escape
+ * (a pair of surrogates is one).  Writes *n = 1..4 bytes of UTF-8 to d.
+ * Returns NULL, or what is wrong, in arangod's words; *p is at it then.
+ */
+const char *text_escape(const char **p, const char *end, uint8_t *d,
+	    size_t *n);
+
 #endif

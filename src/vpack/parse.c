@@ -51,128 +51,6 @@ skip_space(struct parser *ps, const char *what)
 
 /* ---- strings ------------------------------------------------------------ */
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The four digits behind \u. */
-static bool
-parse_hex4(struct parser *ps, uint32_t *v)
-{
-	int		 i, d;
-
-	*v = 0;
-	for (i = 0; i < 4; i++) {
-		if (ps->p == ps->end)
-			return fail(ps, ERR_FORMAT,
-			    "Unfinished \\uXXXX escape sequence");
-		if ((d = hex_digit(*ps->p)) < 0)
-			return fail(ps, ERR_FORMAT,
-			    "Illegal \\uXXXX escape sequence character");
-		*v = *v << 4 | (uint32_t)d;
-		ps->p++;
-	}
-	return true;
-}
-
-static size_t
-put_utf8(uint8_t *d, uint32_t v)
-{
-	if (v < 0x80) {
-		d[0] = (uint8_t)v;
-		return 1;
-	}
-	if (v < 0x800) {
-		d[0] = (uint8_t)(0xc0 | v >> 6);
-		d[1] = (uint8_t)(0x80 | (v & 0x3f));
-		return 2;
-	}
-	if (v < 0x10000) {
-		d[0] = (uint8_t)(0xe0 | v >> 12);
-		d[1] = (uint8_t)(0x80 | (v >> 6 & 0x3f));
-		d[2] = (uint8_t)(0x80 | (v & 0x3f));
-		return 3;
-	}
-	d[0] = (uint8_t)(0xf0 | v >> 18);
-	d[1] = (uint8_t)(0x80 | (v >> 12 & 0x3f));
-	d[2] = (uint8_t)(0x80 | (v >> 6 & 0x3f));
-	d[3] = (uint8_t)(0x80 | (v & 0x3f));
-	return 4;
-}
-
-static bool
-parse_unicode(struct parser *ps, uint8_t *d, size_t *n)
-{
-	uint32_t	 v, low;
-
-	if (!parse_hex4(ps, &v))
-		return false;
-	if (v >= 0xdc00 && v < 0xe000)
-		return fail(ps, ERR_FORMAT, "Unexpected \\uXXXX escape "
-		    "sequence (low surrogate without high surrogate)");
-	if (v >= 0xd800 && v < 0xdc00) {
-		if (ps->end - ps->p < 2 || ps->p[0] != '\\' || ps->p[1] != 'u')
-			return fail(ps, ERR_FORMAT, "Unexpected \\uXXXX escape "
-			    "sequence (high surrogate without low surrogate)");
-		ps->p += 2;
-		if (!parse_hex4(ps, &low))
-			return false;
-		if (low >= 0xd800 && low < 0xdc00)
-			return fail(ps, ERR_FORMAT, "Unexpected \\uXXXX escape "
-			    "sequence (multiple adjacent high surrogates)");
-		if (low < 0xdc00 || low >= 0xe000)
-			return fail(ps, ERR_FORMAT, "Unexpected \\uXXXX escape "
-			    "sequence (high surrogate without low surrogate)");
-		v = 0x10000 + ((v - 0xd800) << 10) + (low - 0xdc00);
-	}
-	*n = put_utf8(d, v);
-	return true;
-}
-
-/* Behind a backslash: up to 4 bytes to d. */
-static bool
-parse_escape(struct parser *ps, uint8_t *d, size_t *n)
-{
-	char		 c;
-
-	if (ps->p == ps->end)
-		return fail(ps, ERR_FORMAT, "Invalid escape sequence");
-	c = *ps->p++;
-	*n = 1;
-	switch (c) {
-	case '"':
-	case '\\':
-	case '/':
-		d[0] = (uint8_t)c;
-		return true;
-	case 'b':
-		d[0] = '\b';
-		return true;
-	case 'f':
-		d[0] = '\f';
-		return true;
-	case 'n':
-		d[0] = '\n';
-		return true;
-	case 'r':
-		d[0] = '\r';
-		return true;
-	case 't':
-		d[0] = '\t';
-		return true;
-	case 'u':
-		return parse_unicode(ps, d, n);
-	default:
-		ps->p--;
-		return fail(ps, ERR_FORMAT, "Invalid escape sequence");
-	}
-}
-
 /* Head of the string whose len bytes begin at out + at + 9; closes the gap. */
 static void
 finish_string(struct buf *out, size_t at)
@@ -196,6 +74,7 @@ parse_string_slow(struct parser *ps, const char *q, unsigned int high)
 {
 	struct buf	*out = ps->b->out;
 	size_t		 at = out->len, n;
+	const char	*what;
 
 	vp_room(out, 9);
 	out->len += 9;
@@ -215,8 +94,9 @@ parse_string_slow(struct parser *ps, const char *q, unsigned int high)
 		if (*q != '\\')
 			return fail(ps, ERR_FORMAT,
 			    "Unexpected control character");
-		if (!parse_escape(ps, out->data + out->len, &n))
-			return false;
+		what = text_escape(&ps->p, ps->end, out->data + out->len, &n);
+		if (what != NULL)
+			return fail(ps, ERR_FORMAT, what);
 		out->len += n;
 		high = 0;
 		q = text_string_run(ps->p, ps->end, &high);
