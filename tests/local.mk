@@ -17,3 +17,4 @@ include tests/ipc/local.mk
 include tests/fuzz/local.mk
 include tests/e2e/local.mk
 include tests/bench/local.mk
+include tests/lint/local.mk
