@@ -17,11 +17,13 @@
 #include <json-c/json.h>
 
 #include "base/buf.h"
+#include "ev/fiber.h"
 #include "sandbox/agency.h"
 #include "sandbox/child.h"
 #include "sandbox/cluster.h"
 #include "sandbox/rpc.h"
 #include "sandbox/server.h"
+#include "vpack/rev.h"
 
 struct crd_transactions;
 struct crd_cursors;
@@ -34,7 +36,8 @@ struct crd {
 	struct agency		*agency;
 	struct cluster		*cluster;	/* cached Plan and Current */
 	uint64_t		 next_server;	/* round robin of new shards */
-	uint64_t		 next_name;	/* clock of index names */
+	struct fiber_mutex	 plan_lock;	/* one change of ours at a time */
+	struct hlc		 names;		/* clock of index names */
 	/* of crd_transaction.c and crd_cursor.c */
 	struct crd_transactions	*transactions;
 	struct crd_cursors	*cursors;
@@ -159,6 +162,7 @@ extern const struct sb_route crd_collection_routes[];
 extern const struct sb_route crd_index_routes[];
 extern const struct sb_route crd_admin_routes[];
 extern const struct sb_route crd_inventory_routes[];
+extern const struct sb_route crd_misc_routes[];
 /* Of the documents' side: */
 extern const struct sb_route crd_document_routes[];
 extern const struct sb_route crd_import_routes[];
