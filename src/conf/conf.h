@@ -73,8 +73,10 @@ struct conf_option {
 	enum conf_type	 type;
 	unsigned	 flags;		/* CONF_* */
 	const char	*def;		/* as text; NULL: empty, 0, false */
-	int64_t		 min, max;	/* both 0: any (of INT, DURATION and
-					 * BYTES; the last two: not below 0) */
+	int64_t		 min, max;	/* INT, DURATION, BYTES; both 0: any,
+					 * the last two not below 0.
+					 * ENDPOINT: min is the port where
+					 * none is given, 0: needs one */
 	const char	*const *choices; /* ENUM: names, then NULL */
 	const char	*arg;		/* "DIR" in help; NULL: from the type */
 	const char	*unit;		/* "us", shown with an INT; or NULL */
@@ -113,7 +115,8 @@ struct conf_program {
 	const char	*exit_text;	/* exit codes, for --help; or NULL */
 };
 
-#define CONF_EXIT_USAGE	2
+#define CONF_EXIT_FAILED	1
+#define CONF_EXIT_USAGE		2
 
 /*
  * Find and run the command.  Returns its exit code, 0 after --help and
@@ -153,6 +156,12 @@ const struct conf_command *conf_command(const struct conf *c);
 
 /* All values are defaults.  A default that is no value is a bug. */
 struct conf *conf_new(const struct conf_option *const *tables);
+/*
+ * As conf_new(), for a command of a program: lines of a configuration file
+ * for options that only other commands have are stepped over.
+ */
+struct conf *conf_new_command(const struct conf_program *p,
+	    const struct conf_command *cmd);
 void	conf_free(struct conf **c);
 /*
  * Flags and positional arguments; argv[0] is the first word to look at, not
@@ -163,7 +172,8 @@ int	conf_parse_args(struct conf *c, int argc, char *const *argv,
 /*
  * A configuration file: lines `name = value`, `#` begins a comment line, a
  * list may be given several times.  Values may be put in double quotes to keep
- * blanks at their ends.  What the command line gave is kept.  0, -errno,
+ * blanks at their ends; in quotes \\ \" \n \t are one character.  What the
+ * command line gave is kept.  0, -errno,
  * ERR_FORMAT (m: "file:line: ..."), ERR_TOO_BIG.
  */
 int	conf_parse_file(struct conf *c, const char *path, struct err_msg *m);
