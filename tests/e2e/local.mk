@@ -1,1 +1,10 @@
-# tests of e2e; see tests/local.mk
+# End-to-end tests against sandbox clusters.  E2E_SHORT is part of make check,
+# LONG_TESTS of make check-long.
+E2E_LIB = tests/lib/sandbox.py
+E2E_SHORT =
+if SANDBOX
+E2E_SHORT += tests/e2e/smoke.py
+LONG_TESTS += tests/e2e/chaos.py
+endif
+TESTS += $(E2E_SHORT)
+EXTRA_DIST += $(E2E_LIB) tests/e2e/smoke.py tests/e2e/chaos.py
