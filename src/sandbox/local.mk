@@ -10,4 +10,35 @@ src_sandbox_libsandbox_a_SOURCES += src/sandbox/common.c
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/rpc.c src/sandbox/rpc.h
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/child.h
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/docop.c src/sandbox/docop.h src/sandbox/docop_opts.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/crd_transaction.c src/sandbox/crd_transaction.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/crd_document.c src/sandbox/crd_document.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/crd_array.c src/sandbox/crd_array.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/agency_store.c src/sandbox/agency_ops.c src/sandbox/agency_store.h src/sandbox/agency_store_priv.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/crd_aql.c src/sandbox/crd_aql.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/crd_cursor.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/crd_import.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/store.c src/sandbox/store.h src/sandbox/store_priv.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/store_batch.c src/sandbox/store_batch.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/store_ring.c src/sandbox/store_durable.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/store_shard.c src/sandbox/store_index.c src/sandbox/store_doc.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/store_scan.c src/sandbox/store_snap.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/store_wal.c src/sandbox/store_wal.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/store_tail.c src/sandbox/store_marker.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/store_clients.c src/sandbox/store_clients.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/boss.c src/sandbox/boss.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/boss_check.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/boss_child.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/boss_cluster.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/boss_control.c src/sandbox/control.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/boss_ports.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/cmd.c src/sandbox/cmd.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/cmd_move.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/cmd_run.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/cmd_server.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/cmd_status.c
+
+# --- the program ---
+bin_PROGRAMS += src/arangosync-sandbox
+src_arangosync_sandbox_SOURCES = src/sandbox/main.c
+src_arangosync_sandbox_LDADD = src/sandbox/libsandbox.a $(FOUNDATION_LIBS) $(EXTERNAL_LIBS) $(ROCKSDB_LIBS)
 endif
