@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json/get.h"
 #include "sandbox/agency_store_priv.h"
 
 /* A path and what is to be done there. */
@@ -197,80 +198,13 @@ agency_store_is_forbidden(struct json_object *trx)
 	return is;
 }
 
-/* ---- comparing -------------------------------------------------------------- */
-
-static bool
-number_equal(struct json_object *a, struct json_object *b)
-{
-	bool	a_int = json_object_is_type(a, json_type_int);
-	bool	b_int = json_object_is_type(b, json_type_int);
-
-	if (a_int && b_int) {
-		/* One of them may be beyond INT64_MAX. */
-		int64_t		ai = json_object_get_int64(a);
-		int64_t		bi = json_object_get_int64(b);
-
-		if ((ai < 0) != (bi < 0))
-			return false;
-		return ai < 0 ? ai == bi :
-		    json_object_get_uint64(a) == json_object_get_uint64(b);
-	}
-	return json_object_get_double(a) == json_object_get_double(b);
-}
-
-bool
-agency_value_equal(struct json_object *a, struct json_object *b)
-{
-	struct json_object	*other;
-	size_t			 i, n;
-
-	if (a == b)
-		return true;
-	if (is_number(a) && is_number(b))
-		return number_equal(a, b);
-	if (json_object_get_type(a) != json_object_get_type(b))
-		return false;
-	switch (json_object_get_type(a)) {
-	case json_type_null:
-		return true;
-	case json_type_boolean:
-		return json_object_get_boolean(a) == json_object_get_boolean(b);
-	case json_type_string:
-		n = (size_t)json_object_get_string_len(a);
-		return n == (size_t)json_object_get_string_len(b) && memcmp(
-		    json_object_get_string(a), json_object_get_string(b),
-		    n) == 0;
-	case json_type_array:
-		n = json_object_array_length(a);
-		if (n != json_object_array_length(b))
-			return false;
-		for (i = 0; i < n; i++)
-			if (!agency_value_equal(json_object_array_get_idx(a, i),
-			    json_object_array_get_idx(b, i)))
-				return false;
-		return true;
-	case json_type_object:
-		if (json_object_object_length(a) !=
-		    json_object_object_length(b))
-			return false;
-		json_object_object_foreach(a, key, val) {
-			if (!json_object_object_get_ex(b, key, &other) ||
-			    !agency_value_equal(val, other))
-				return false;
-		}
-		return true;
-	default:
-		return false;
-	}
-}
-
 static bool
 array_has(struct json_object *array, struct json_object *v)
 {
 	size_t	i, n = json_object_array_length(array);
 
 	for (i = 0; i < n; i++)
-		if (agency_value_equal(json_object_array_get_idx(array, i), v))
+		if (json_equal(json_object_array_get_idx(array, i), v))
 			return true;
 	return false;
 }
@@ -317,7 +251,7 @@ static bool
 node_equals(struct json_object *node, bool found, struct json_object *want)
 {
 	if (found)
-		return agency_value_equal(node, want);
+		return json_equal(node, want);
 	return json_object_is_type(want, json_type_object) &&
 	    json_object_object_length(want) == 0;
 }
@@ -558,7 +492,7 @@ op_erase(struct op_run *r)
 	a = json_object_new_array();
 	for (i = 0; i < n; i++) {
 		e = json_object_array_get_idx(r->old, i);
-		if (by_value ? agency_value_equal(e, val) : (int64_t)i == at)
+		if (by_value ? json_equal(e, val) : (int64_t)i == at)
 			continue;
 		json_object_array_add(a, json_object_get(e));
 	}
@@ -575,7 +509,7 @@ op_replace(struct op_run *r)
 	a = json_object_new_array();
 	for (i = 0; i < n; i++) {
 		e = json_object_array_get_idx(r->old, i);
-		if (agency_value_equal(e, val))
+		if (json_equal(e, val))
 			e = json_object_object_get(r->op, "new");
 		json_object_array_add(a, json_object_get(e));
 	}

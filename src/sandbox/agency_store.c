@@ -680,6 +680,12 @@ agency_store_last_index(const struct agency_store *s)
 }
 
 uint64_t
+agency_store_next_index(const struct agency_store *s)
+{
+	return s->next_index;
+}
+
+uint64_t
 agency_store_first_index(const struct agency_store *s)
 {
 	return s->next_index - s->nlog;

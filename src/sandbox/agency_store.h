@@ -42,12 +42,10 @@ void	agency_store_free(struct agency_store **s);
 /* Forget the tree and its expiry times; the log stays. */
 void	agency_store_clear(struct agency_store *s);
 
-/* ---- paths and values --------------------------------------------------- */
+/* ---- paths --------------------------------------------------------------- */
 
 /* "/a/b" of "a//b/"; "/" for the root.  The caller frees it. */
 char	*agency_path_normalize(const char *path);
-/* Equal as arangod compares: numbers by value, objects without order. */
-bool	agency_value_equal(struct json_object *a, struct json_object *b);
 
 /*
  * The value at a path, NULL when it is not there.  JSON null cannot be told
@@ -120,6 +118,8 @@ uint64_t agency_store_append(struct agency_store *s, struct json_object *query,
 	    const char *client_id, uint64_t term, uint64_t epoch_ms);
 /* Index of the last entry; 0 also when there is none. */
 uint64_t agency_store_last_index(const struct agency_store *s);
+/* Index that the next entry will have. */
+uint64_t agency_store_next_index(const struct agency_store *s);
 /* Of the oldest that is still kept; last + 1 when there is none. */
 uint64_t agency_store_first_index(const struct agency_store *s);
 /* NULL when it is not kept (any more, or yet). */

@@ -41,4 +41,6 @@ src_sandbox_libsandbox_a_SOURCES += src/sandbox/cmd_status.c
 bin_PROGRAMS += src/arangosync-sandbox
 src_arangosync_sandbox_SOURCES = src/sandbox/main.c
 src_arangosync_sandbox_LDADD = src/sandbox/libsandbox.a $(FOUNDATION_LIBS) $(EXTERNAL_LIBS) $(ROCKSDB_LIBS)
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/agency.c src/sandbox/agency_self.c src/sandbox/agency_trx.c src/sandbox/agency.h src/sandbox/agency_client.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/cluster.c src/sandbox/cluster_parse.c src/sandbox/cluster.h src/sandbox/cluster_priv.h
 endif
