@@ -1,1 +1,6 @@
-# tests of bench; see tests/local.mk
+# Benchmarks, built and run by make bench only.
+EXTRA_PROGRAMS = $(BENCH_BINS)
+BENCH_BINS += tests/bench/bench_sandbox
+tests_bench_bench_sandbox_SOURCES = tests/bench/bench_sandbox.c
+tests_bench_bench_sandbox_LDADD = -lpthread
+EXTRA_DIST += tests/bench/run.sh
