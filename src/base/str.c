@@ -112,7 +112,7 @@ take_decimal(const char **s, uint64_t *whole, uint64_t *part, uint64_t *scale)
 	return digits + decimals == 0 ? ERR_FORMAT : 0;
 }
 
-/* (whole + part / scale) * unit, rounded down; ERR_RANGE beyond limit. */
+/* (whole + part / scale) * unit, rounded; ERR_RANGE beyond limit. */
 static int
 scale_decimal(uint64_t whole, uint64_t part, uint64_t scale, uint64_t unit,
     uint64_t limit, uint64_t *result)
@@ -120,7 +120,7 @@ scale_decimal(uint64_t whole, uint64_t part, uint64_t scale, uint64_t unit,
 	unsigned __int128	 value;
 
 	value = (unsigned __int128)whole * unit +
-	    (unsigned __int128)part * unit / scale;
+	    ((unsigned __int128)part * unit + scale / 2) / scale;
 	if (value > limit)
 		return ERR_RANGE;
 	*result = (uint64_t)value;
