@@ -74,7 +74,7 @@ database_entry(struct crd *c, const char *db, uint64_t id,
 	cj_copy(o, options, "sharding");
 	cj_copy(o, options, "replicationFactor");
 	cj_copy(o, options, "writeConcern");
-	if (sb_version(c->server) >= 31100)
+	if (sb_version(c->server) >= 31200)
 		cj_add_str(o, "replicationVersion", "1");
 	if (building) {
 		cj_add_bool(o, "isBuilding", true);

@@ -43,4 +43,11 @@ src_arangosync_sandbox_SOURCES = src/sandbox/main.c
 src_arangosync_sandbox_LDADD = src/sandbox/libsandbox.a $(FOUNDATION_LIBS) $(EXTERNAL_LIBS) $(ROCKSDB_LIBS)
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/agency.c src/sandbox/agency_self.c src/sandbox/agency_trx.c src/sandbox/agency.h src/sandbox/agency_client.h
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/cluster.c src/sandbox/cluster_parse.c src/sandbox/cluster.h src/sandbox/cluster_priv.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/coordinator.c src/sandbox/coordinator.h src/sandbox/crd_json.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/crd_definition.c src/sandbox/crd_indexdef.c src/sandbox/crd_definition.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/crd_ddl.c src/sandbox/crd_ddl_index.c src/sandbox/crd_ddl_database.c src/sandbox/crd_ddl.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/crd_bootstrap.c src/sandbox/crd_show.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/crd_collection.c src/sandbox/crd_collection_data.c src/sandbox/crd_collection.h
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/crd_index.c src/sandbox/crd_database.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/crd_admin.c src/sandbox/crd_inventory.c src/sandbox/crd_misc.c
 endif

@@ -1,0 +1,13 @@
+/* crd_show.h - pieces of answers that several files of a coordinator give */
+#ifndef SANDBOX_CRD_SHOW_H
+#define SANDBOX_CRD_SHOW_H
+
+#include <json-c/json.h>
+
+#include "sandbox/coordinator.h"
+
+/* Properties of a database; path is "none" in GET current, "" elsewhere. */
+struct json_object *crd_database_show(struct crd *c, const char *db,
+	    const char *path);
+
+#endif
