@@ -27,6 +27,7 @@ on_done(void *arg, struct http_result *res)
 
 	w->done = true;
 	w->resp->error = res->err;
+	w->resp->maybe_sent = res->err != 0 && res->maybe_sent;
 	w->resp->status = res->err == 0 ? res->status : 0;
 	if (res->err == 0 && res->call != NULL) {
 		for (i = 0; i < http_call_header_count(res->call); i++) {

@@ -8,6 +8,7 @@
 #ifndef SANDBOX_RPC_H
 #define SANDBOX_RPC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,9 +23,11 @@ struct sb_resp {
 	int		 errnum;	/* errorNum of an error body, else 0 */
 	struct buf	 body;
 	struct buf	 headers;	/* "name: value\n", lower-case names */
+	bool		 maybe_sent;	/* error != 0, and yet the other server
+					 * may have executed the request */
 };
 
-#define SB_RESP_INIT	{ 0, 0, 0, BUF_INIT, BUF_INIT }
+#define SB_RESP_INIT	{ 0, 0, 0, BUF_INIT, BUF_INIT, false }
 
 enum {
 	SB_CALL_VPACK_BODY	= 1 << 0,	/* body is VelocyPack */
