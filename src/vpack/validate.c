@@ -137,7 +137,7 @@ name_compare(const void *a, const void *b)
 
 #define FEW_NAMES	16
 
-/* Names of an object without sorted table must differ as well. */
+/* Names of an object without a table must differ as well. */
 static int
 check_names(struct check *c, const uint8_t *obj)
 {
@@ -211,7 +211,7 @@ check_compact(struct check *c, const uint8_t *p, size_t len, size_t *size)
 }
 
 /*
- * What arrays 0x02..0x09 and objects 0x0b..0x12 share: the whole length and
+ * What arrays 0x02..0x09 and objects 0x0b..0x0e share: the whole length and
  * where the first member begins.
  */
 static int
@@ -346,21 +346,27 @@ table_is_complete(const uint8_t *table, size_t w, const uint32_t *places,
 	return true;
 }
 
-static bool
-table_is_sorted(const uint8_t *p, const uint8_t *table, size_t w, size_t n)
+static int
+check_order(struct check *c, const uint8_t *p, const uint8_t *table, size_t w,
+    size_t n)
 {
 	const char	*name, *prev;
 	size_t		 nlen, plen, i;
+	int		 cmp;
 
 	prev = vp_key_name(p + vp_read(table, w), &plen);
 	for (i = 1; i < n; i++) {
 		name = vp_key_name(p + vp_read(table + i * w, w), &nlen);
-		if (vp_compare_names(prev, plen, name, nlen) >= 0)
-			return false;
+		cmp = vp_compare_names(prev, plen, name, nlen);
+		if (cmp == 0)
+			return err_set(c->em, ERR_EXISTS,
+			    "Duplicate attribute name");
+		if (cmp > 0)
+			return bad(c, "Object index table is not sorted");
 		prev = name;
 		plen = nlen;
 	}
-	return true;
+	return 0;
 }
 
 #define FEW_MEMBERS	64
@@ -401,10 +407,8 @@ check_table_object(struct check *c, const uint8_t *p, size_t len, size_t *size)
 		    "announced");
 	else if (!table_is_complete(p + table, w, places, seen, n))
 		r = bad(c, "Object has invalid index offset");
-	else if (*p > 0x0e)
-		r = check_names(c, p);
-	else if (!table_is_sorted(p, p + table, w, n))
-		r = bad(c, "Object index table is not sorted by unique names");
+	else
+		r = check_order(c, p, p + table, w, n);
 	*size = total;
  out:
 	if (places != few)

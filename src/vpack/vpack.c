@@ -14,7 +14,9 @@ const uint8_t vp_empty_array[1] = { 0x01 }, vp_empty_object[1] = { 0x0a };
 const uint8_t vp_kind_of_head[256] = {
 	[0x00] = VP_NONE,
 	[0x01 ... 0x09] = VP_ARRAY,
-	[0x0a ... 0x12] = VP_OBJECT,
+	[0x0a ... 0x0e] = VP_OBJECT,
+	/* unsorted objects: described, but no reader or writer has them */
+	[0x0f ... 0x12] = VP_RESERVED,
 	[0x13] = VP_ARRAY,
 	[0x14] = VP_OBJECT,
 	[0x15 ... 0x16] = VP_RESERVED,
@@ -90,7 +92,7 @@ vp_size(const uint8_t *s)
 		return (size_t)(h & 7) + 2;
 	if (h == 0x1b || h == 0x1c)
 		return 9;
-	if (h >= 0x15 || h <= 0x01 || h == 0x0a)
+	if (h >= 0x15 || h <= 0x01 || h == 0x0a || (h >= 0x0f && h <= 0x12))
 		return 1;
 	if (h >= 0x13) {
 		p = s + 1;
@@ -223,7 +225,8 @@ vp_length(const uint8_t *s)
 	size_t		 off;
 	const uint8_t	*p;
 
-	if (h == 0x01 || h == 0x0a || h > 0x14 || h == 0)
+	if (h == 0x01 || h == 0x0a || h > 0x14 || h == 0 ||
+	    (h >= 0x0f && h <= 0x12))
 		return 0;
 	if (h >= 0x13) {
 		p = s + 1;
@@ -305,7 +308,7 @@ vp_obj_get(const uint8_t *s, const char *key, size_t klen)
 	n = vp_table_count(s);
 	table = vp_table(s, n);
 	w = vp_width(*s);
-	if (n <= LINEAR_MAX || *s > 0x0e) {
+	if (n <= LINEAR_MAX) {
 		for (mid = 0; mid < n; mid++) {
 			k = s + vp_read(table + mid * w, w);
 			name = vp_key_name(k, &len);

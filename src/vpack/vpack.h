@@ -83,13 +83,13 @@ const char *vp_type_name(const uint8_t *s);
 
 /*
  * Are these exactly len bytes one well-formed value?  Checks every length,
- * padding, index tables, UTF-8 of all strings and names, that numbers as
- * names are known ones, and the nesting (VP_DEPTH_MAX).  Refuses externals,
- * BCD, custom and tagged values and None/Illegal.  An index table must list
- * each member once and, in sorted objects (0x0b..0x0e), in the order of
- * names without duplicates: others search it.
- * 0, ERR_FORMAT, ERR_TRUNCATED (the value is longer than len), ERR_TOO_BIG
- * (nesting) or -ENOMEM; em may be NULL.
+ * padding, index tables, UTF-8 of all strings and names, that names stored as
+ * numbers are known ones, and the nesting (VP_DEPTH_MAX).  Refuses externals,
+ * BCD, custom and tagged values, None and Illegal.  The index table of an
+ * object must list each attribute once, in the order of their names: others
+ * search it.
+ * 0, ERR_FORMAT, ERR_TRUNCATED (the value is longer than len), ERR_EXISTS (a
+ * name twice in one object), ERR_TOO_BIG (nesting) or -ENOMEM; em may be NULL.
  */
 int	vp_validate(const uint8_t *p, size_t len, struct err_msg *em);
 /* As above for the first value of a longer stretch; *used is its length. */

@@ -49,24 +49,15 @@ vp_write(uint8_t *p, uint64_t v, size_t n)
 	}
 }
 
-/* Does the head announce an object or array with lengths of fixed width? */
-static inline bool
-vp_head_is_indexed_object(uint8_t h)
-{
-	return h >= 0x0b && h <= 0x12;
-}
-
-/* Bytes of lengths and offsets in arrays 0x02..0x09 and objects 0x0b..0x12. */
+/* Bytes of lengths and offsets in arrays 0x02..0x09 and objects 0x0b..0x0e. */
 static inline size_t
 vp_width(uint8_t h)
 {
-	if (h <= 0x09)
-		return (size_t)1 << ((h - 2) & 3);
-	return (size_t)1 << ((h - 0x0b) & 3);
+	return (size_t)1 << ((h <= 0x09 ? h - 2 : h - 0x0b) & 3);
 }
 
 /*
- * Offset of the first member of an array 0x02..0x09 or object 0x0b..0x12: right
+ * Offset of the first member of an array 0x02..0x09 or object 0x0b..0x0e: right
  * behind the lengths, or at 9 when the space up to there is zeros (a builder
  * that did not know the size beforehand leaves it so).
  */

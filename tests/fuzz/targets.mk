@@ -5,3 +5,23 @@ endif
 tests_fuzz_fuzz_aql_SOURCES = tests/fuzz/fuzz_aql.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_aql_LDADD = src/sandbox/libsandbox.a $(FUZZ_LIBS) $(ROCKSDB_LIBS)
 tests_fuzz_fuzz_aql_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+FUZZ_BINS += tests/fuzz/fuzz_vpack
+tests_fuzz_fuzz_vpack_SOURCES = tests/fuzz/fuzz_vpack.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_vpack_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_vpack_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+FUZZ_BINS += tests/fuzz/fuzz_json
+tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_json_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_json_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+FUZZ_BINS += tests/fuzz/fuzz_lines
+tests_fuzz_fuzz_lines_SOURCES = tests/fuzz/fuzz_lines.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_lines_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_lines_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+FUZZ_BINS += tests/fuzz/fuzz_conf
+tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_conf_LDADD = src/conf/libconf.a src/base/libbase.a
+tests_fuzz_fuzz_conf_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
