@@ -225,6 +225,17 @@ value_clear(struct conf_value *v)
 	conf_strings_free(&v->list);
 }
 
+/* A copy of s[0..n) without blanks at its ends: "a, b" is "a,b". */
+static char *
+trimmed(const char *s, size_t n)
+{
+	for (; n > 0 && *s == ' '; n--)
+		s++;
+	while (n > 0 && s[n - 1] == ' ')
+		n--;
+	return xstrndup(s, n);
+}
+
 /* Split at commas; all or nothing. */
 static int
 parse_list(const struct conf_option *o, const char *s,
@@ -242,7 +253,7 @@ parse_list(const struct conf_option *o, const char *s,
 			r = err_set(m, ERR_USAGE, "has an empty element");
 			break;
 		}
-		piece = xstrndup(s, n);
+		piece = trimmed(s, n);
 		r = parse_one(o, piece, &p, m);
 		free(piece);
 		if (r == 0)

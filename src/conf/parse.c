@@ -260,9 +260,10 @@ match_words(const char *words, char *const *argv, const int *places, int n)
 
 #define MAX_WORDS	4	/* of the longest command */
 
-static int
-unknown_command(const struct conf_program *p, char *const *argv,
-    const int *places, int n, struct err_msg *m)
+/* The command that was probably meant, or NULL. */
+static const char *
+nearest_command(const struct conf_program *p, char *const *argv,
+    const int *places, int n)
 {
 	const struct conf_command	*cmd;
 	struct conf_nearest		 near;
@@ -271,8 +272,6 @@ unknown_command(const struct conf_program *p, char *const *argv,
 	size_t				 distance = SIZE_MAX;
 	int				 i;
 
-	if (n == 0)
-		return err_set(m, ERR_USAGE, "no command given");
 	/* Positional arguments may follow, so every length is tried. */
 	for (i = 0; i < n; i++) {
 		buf_printf(&said, "%s%s", i == 0 ? "" : " ",
@@ -287,32 +286,46 @@ unknown_command(const struct conf_program *p, char *const *argv,
 		}
 	}
 	buf_free(&said);
-	if (best == NULL)
-		return err_set(m, ERR_USAGE, "unknown command \"%.64s\"",
-		    argv[places[0]]);
-	return err_set(m, ERR_USAGE,
-	    "unknown command \"%.64s\"; did you mean \"%s\"?",
-	    argv[places[0]], best);
+	return best;
 }
 
-/* "get" alone, where there are "get status" and "get tasks". */
-static int
-incomplete_command(const struct conf_program *p, const char *word,
-    struct err_msg *m)
+/* The commands that begin with the word: `"get status", "get tasks"`. */
+static void
+commands_below(const struct conf_program *p, const char *word,
+    struct buf *names)
 {
 	const struct conf_command	*cmd;
-	struct buf			 names = BUF_INIT;
 	size_t				 len = strlen(word);
 
 	for (cmd = p->commands; cmd->words != NULL; cmd++)
 		if (!cmd->hidden && str_starts_with(cmd->words, word) &&
 		    cmd->words[len] == ' ')
-			buf_printf(&names, "%s \"%s\"",
-			    names.len == 0 ? "" : ",", cmd->words);
-	if (names.len == 0)
-		return 0;
-	err_set(m, ERR_USAGE, "incomplete command; there is%s",
-	    buf_cstr(&names));
+			buf_printf(names, "%s \"%s\"",
+			    names->len == 0 ? "" : ",", cmd->words);
+}
+
+static int
+unknown_command(const struct conf_program *p, char *const *argv,
+    const int *places, int n, struct err_msg *m)
+{
+	struct buf	 names = BUF_INIT;
+	const char	*near, *word;
+
+	if (n == 0)
+		return err_set(m, ERR_USAGE, "no command given");
+	word = argv[places[0]];
+	commands_below(p, word, &names);
+	near = n == 1 && names.len > 0 ? NULL :
+	    nearest_command(p, argv, places, n);
+	if (near != NULL)
+		err_set(m, ERR_USAGE,
+		    "unknown command \"%.64s\"; did you mean \"%s\"?", word,
+		    near);
+	else if (names.len > 0)
+		err_set(m, ERR_USAGE, "incomplete command; there is%s",
+		    buf_cstr(&names));
+	else
+		err_set(m, ERR_USAGE, "unknown command \"%.64s\"", word);
 	buf_free(&names);
 	return ERR_USAGE;
 }
@@ -335,11 +348,8 @@ conf_find_command(const struct conf_program *p, int argc, char *const *argv,
 	/* A word that the command without words has no use for. */
 	if (best != NULL && best_k == 0 && n_words > 0 && best->max_args == 0)
 		best = NULL;
-	if (best == NULL) {
-		if (n_words > 0 && incomplete_command(p, argv[places[0]], m))
-			return ERR_USAGE;
+	if (best == NULL)
 		return unknown_command(p, argv, places, n_words, m);
-	}
 	*rest = xcalloc((size_t)argc + 1, sizeof(**rest));
 	for (i = 0, k = 0; i < argc; i++)
 		if (k < best_k && places[k] == i)

@@ -416,10 +416,21 @@ print_value(struct buf *out, const char *s)
 }
 
 static void
+print_list(struct buf *out, const struct conf_strings *l)
+{
+	struct buf	 all = BUF_INIT;
+	size_t		 i;
+
+	for (i = 0; i < l->n; i++)
+		buf_printf(&all, "%s%s", i == 0 ? "" : ",", l->v[i]);
+	print_value(out, buf_cstr(&all));
+	buf_free(&all);
+}
+
+static void
 print_effective(struct buf *out, const struct conf_value *v)
 {
 	const struct conf_option	*o = v->opt;
-	size_t				 i;
 
 	if (v->source == CONF_FROM_ARGS)
 		buf_append_str(out, "# command line\n");
@@ -430,9 +441,7 @@ print_effective(struct buf *out, const struct conf_value *v)
 		    v->text == NULL ? "not set" : "not shown");
 	else if (conf_is_list(o) && v->list.n > 0) {
 		buf_printf(out, "%s = ", o->name);
-		for (i = 0; i < v->list.n; i++)
-			buf_printf(out, "%s%s", i == 0 ? "" : ",",
-			    v->list.v[i]);
+		print_list(out, &v->list);
 		buf_append_u8(out, '\n');
 	} else if (v->text != NULL) {
 		buf_printf(out, "%s = ", o->name);
