@@ -33,25 +33,27 @@ struct system_collection {
 	struct system_index indexes[2];
 };
 
+#define NO_INDEX	{ { NULL, { NULL }, false, false } }
+
 /* Prototypes first: _users in _system, _graphs elsewhere. */
 static const struct system_collection collections[] = {
 	{ "_users", false, { { "hash", { "user" }, true, true } } },
-	{ "_graphs", true, { { NULL } } },
+	{ "_graphs", true, NO_INDEX },
 	{ "_statistics", false, { { "skiplist", { "time" }, false, false } } },
 	{ "_statistics15", false,
 	    { { "skiplist", { "time" }, false, false } } },
 	{ "_statisticsRaw", false,
 	    { { "skiplist", { "time" }, false, false } } },
-	{ "_analyzers", true, { { NULL } } },
-	{ "_aqlfunctions", true, { { NULL } } },
-	{ "_queues", true, { { NULL } } },
+	{ "_analyzers", true, NO_INDEX },
+	{ "_aqlfunctions", true, NO_INDEX },
+	{ "_queues", true, NO_INDEX },
 	{ "_jobs", true, {
 	    { "skiplist", { "queue", "status", "delayUntil" }, false, false },
 	    { "skiplist", { "status", "queue", "delayUntil" }, false,
 	    false } } },
 	{ "_apps", true, { { "hash", { "mount" }, true, true } } },
-	{ "_appbundles", true, { { NULL } } },
-	{ "_frontend", true, { { NULL } } }
+	{ "_appbundles", true, NO_INDEX },
+	{ "_frontend", true, NO_INDEX }
 };
 
 const char *

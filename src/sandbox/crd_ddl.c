@@ -563,5 +563,6 @@ crd_change_collection(struct crd *c, const struct cl_collection *col,
 		    name);
 	change_followers(c, col, changes, &t);
 	r = crd_commit(c, &t, deadline);
-	return r == ERR_BAD_STATE ? AE_DATA_SOURCE_NOT_FOUND : crd_agency_errnum(r);
+	return r == ERR_BAD_STATE ? AE_DATA_SOURCE_NOT_FOUND :
+	    crd_agency_errnum(r);
 }

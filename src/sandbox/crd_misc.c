@@ -263,7 +263,7 @@ no_analyzers(struct sb_req *r)
 	sb_not_supported(r, "analyzers beyond the built-in ones");
 }
 
-/* ---- views, graphs, tasks --------------------------------------------------- */
+/* ---- views, graphs, tasks -------------------------------------------------- */
 
 static void
 no_such_view(struct sb_req *r)
