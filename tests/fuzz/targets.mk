@@ -25,3 +25,18 @@ FUZZ_BINS += tests/fuzz/fuzz_conf
 tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_conf_LDADD = src/conf/libconf.a src/base/libbase.a
 tests_fuzz_fuzz_conf_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+FUZZ_BINS += tests/fuzz/fuzz_url
+tests_fuzz_fuzz_url_SOURCES = tests/fuzz/fuzz_url.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_url_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_url_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+FUZZ_BINS += tests/fuzz/fuzz_jwt
+tests_fuzz_fuzz_jwt_SOURCES = tests/fuzz/fuzz_jwt.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_jwt_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_jwt_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+FUZZ_BINS += tests/fuzz/fuzz_http_request
+tests_fuzz_fuzz_http_request_SOURCES = tests/fuzz/fuzz_http_request.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_http_request_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_http_request_LDFLAGS = $(FUZZ_LDFLAGS_ALL)

@@ -1,0 +1,384 @@
+/* test_tls.c - tests of http/tls, and of server and client over TLS */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "ev/loop.h"
+#include "http/client.h"
+#include "http/ossl.h"
+#include "http/server.h"
+#include "http/tls.h"
+#include "pki.h"
+#include "unit.h"
+
+static struct loop		*loop;
+static struct pki		*ca, *server, *user, *stranger_ca, *stranger;
+static struct buf		 keyfile, ca_pem, user_pem, stranger_pem;
+static struct http_result	 last;
+static bool			 done;
+
+static void
+make_pki(void)
+{
+	keyfile = ca_pem = user_pem = stranger_pem = (struct buf)BUF_INIT;
+	ca = pki_authority("Test CA");
+	server = pki_issue(ca, "localhost");
+	user = pki_issue(ca, "some user");
+	stranger_ca = pki_authority("Other CA");
+	stranger = pki_issue(stranger_ca, "stranger");
+	/* The key first: the order must not matter. */
+	pki_key(server, &keyfile);
+	pki_cert(server, &keyfile);
+	pki_cert(ca, &keyfile);
+	pki_cert(ca, &ca_pem);
+	pki_cert(user, &user_pem);
+	pki_key(user, &user_pem);
+	pki_cert(stranger, &stranger_pem);
+	pki_key(stranger, &stranger_pem);
+}
+
+static void
+free_pki(void)
+{
+	pki_free(&ca);
+	pki_free(&server);
+	pki_free(&user);
+	pki_free(&stranger_ca);
+	pki_free(&stranger);
+	buf_free(&keyfile);
+	buf_free(&ca_pem);
+	buf_free(&user_pem);
+	buf_free(&stranger_pem);
+}
+
+static void
+handle(struct http_req *req, void *arg)
+{
+	const char	*subject = http_req_cert_subject(req);
+	const char	*print = http_req_cert_fingerprint(req);
+	struct buf	 b = BUF_INIT;
+	size_t		 n;
+
+	http_req_body(req, &n);
+	buf_printf(&b, "%s %zu %s %zu", http_req_is_tls(req) ? "tls" : "plain",
+	    n, subject == NULL ? "-" : subject,
+	    print == NULL ? (size_t)0 : strlen(print));
+	if (http_req_query_has(req, "pad")) {
+		n = strtoul(http_req_query(req, "pad"), NULL, 10);
+		buf_reserve(&b, n);
+		memset(b.data + b.len, 'p', n);
+		b.len += n;
+	}
+	http_reply(req, 200, "text/plain", &b);
+}
+
+static void
+on_done(void *arg, struct http_result *res)
+{
+	buf_free(&last.body);
+	last = *res;
+	res->body = (struct buf)BUF_INIT;
+	done = true;
+}
+
+/* One GET or POST with these client options. */
+static int
+call(struct http_server *srv, const struct http_client_opts *copts,
+    const char *query, const void *body, size_t n)
+{
+	struct http_call_opts	 o = HTTP_CALL_OPTS_INIT;
+	struct http_client	*c;
+	struct err_msg		 m;
+	char			*url;
+	int			 i;
+
+	url = xasprintf("https://localhost:%u/%s",
+	    (unsigned)http_server_port(srv), query);
+	CU_ASSERT_EQUAL_FATAL(http_client_new(loop, copts, &c, &m), 0);
+	o.url = url;
+	o.on_done = on_done;
+	if (body != NULL) {
+		o.method = "POST";
+		o.body = body;
+		o.body_len = n;
+	}
+	done = false;
+	CU_ASSERT_EQUAL_FATAL(http_client_start(c, &o, NULL, &m), 0);
+	for (i = 0; i < 1000000 && !done; i++)
+		loop_run_once(loop, 1);
+	http_client_free(&c);
+	free(url);
+	return last.err;
+}
+
+static void
+start(struct http_server **srv, enum tls_client_auth auth)
+{
+	struct http_server_opts	 o = HTTP_SERVER_OPTS_INIT;
+	struct tls_server_opts	 t = {
+		.pem = keyfile.data, .pem_len = keyfile.len,
+		.ca_pem = ca_pem.data, .ca_pem_len = ca_pem.len,
+		.client_auth = auth
+	};
+	struct tls_ctx		*ctx;
+	struct err_msg		 m;
+
+	CU_ASSERT_EQUAL_FATAL(tls_server_new(&t, &ctx, &m), 0);
+	o.handler = handle;
+	o.max_body_bytes = o.max_total_body_bytes = 100 << 20;
+	o.tls = ctx;
+	CU_ASSERT_EQUAL_FATAL(http_server_new(loop, &o, srv, &m), 0);
+	tls_ctx_free(&ctx);
+}
+
+static void
+begin(void)
+{
+	make_pki();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(loop = loop_new());
+}
+
+static void
+end(struct http_server **srv)
+{
+	http_server_free(srv);
+	buf_free(&last.body);
+	loop_free(&loop);
+	free_pki();
+}
+
+static void
+test_verification(void)
+{
+	struct http_client_opts	 o = HTTP_CLIENT_OPTS_INIT;
+	struct http_server	*srv;
+
+	begin();
+	start(&srv, TLS_CLIENT_CERT_NONE);
+	o.ca_pem = (char *)ca_pem.data;
+	o.ca_pem_len = ca_pem.len;
+	CU_ASSERT_EQUAL(call(srv, &o, "", NULL, 0), 0);
+	CU_ASSERT_EQUAL(last.status, 200);
+	CU_ASSERT_STRING_EQUAL(buf_cstr(&last.body), "tls 0 - 0");
+	o.ca_pem = (char *)stranger_pem.data;
+	o.ca_pem_len = stranger_pem.len;
+	CU_ASSERT_EQUAL(call(srv, &o, "", NULL, 0), ERR_TLS);
+	CU_ASSERT(last.msg.text[0] != '\0');
+	CU_ASSERT_FALSE(last.maybe_sent);
+	o.no_verify = true;
+	CU_ASSERT_EQUAL(call(srv, &o, "", NULL, 0), 0);
+	end(&srv);
+}
+
+static void
+test_client_certificates(void)
+{
+	struct http_client_opts	 o = HTTP_CLIENT_OPTS_INIT;
+	struct http_server	*srv;
+
+	begin();
+	start(&srv, TLS_CLIENT_CERT_REQUIRED);
+	o.ca_pem = (char *)ca_pem.data;
+	o.ca_pem_len = ca_pem.len;
+	CU_ASSERT(call(srv, &o, "", NULL, 0) < 0);
+	o.cert_pem = (char *)stranger_pem.data;
+	o.cert_pem_len = stranger_pem.len;
+	CU_ASSERT(call(srv, &o, "", NULL, 0) < 0);
+	o.cert_pem = (char *)user_pem.data;
+	o.cert_pem_len = user_pem.len;
+	CU_ASSERT_EQUAL(call(srv, &o, "", NULL, 0), 0);
+	CU_ASSERT_STRING_EQUAL(buf_cstr(&last.body), "tls 0 CN=some user 64");
+	http_server_free(&srv);
+	start(&srv, TLS_CLIENT_CERT_OPTIONAL);
+	CU_ASSERT_EQUAL(call(srv, &o, "", NULL, 0), 0);
+	CU_ASSERT_STRING_EQUAL(buf_cstr(&last.body), "tls 0 CN=some user 64");
+	o.cert_pem = NULL;
+	CU_ASSERT_EQUAL(call(srv, &o, "", NULL, 0), 0);
+	CU_ASSERT_STRING_EQUAL(buf_cstr(&last.body), "tls 0 - 0");
+	end(&srv);
+}
+
+static void
+test_big_over_tls(void)
+{
+	struct http_client_opts	 o = HTTP_CLIENT_OPTS_INIT;
+	struct http_server	*srv;
+	size_t			 n = 20 * 1000 * 1000;
+	char			*big = calloc(1, n);
+
+	begin();
+	start(&srv, TLS_CLIENT_CERT_NONE);
+	o.ca_pem = (char *)ca_pem.data;
+	o.ca_pem_len = ca_pem.len;
+	CU_ASSERT_EQUAL(call(srv, &o, "?pad=30000000", big, n), 0);
+	CU_ASSERT_EQUAL(last.body.len, 30000000 + strlen("tls 20000000 - 0"));
+	CU_ASSERT_EQUAL(memcmp(last.body.data, "tls 20000000 - 0p", 17), 0);
+	free(big);
+	end(&srv);
+}
+
+static void
+test_plain_on_tls_port(void)
+{
+	struct sockaddr_in	 in = { .sin_family = AF_INET };
+	struct http_server	*srv;
+	char			 b[1000];
+	ssize_t			 r = -1;
+	size_t			 n = 0;
+	int			 fd, i;
+
+	begin();
+	start(&srv, TLS_CLIENT_CERT_NONE);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	in.sin_port = htons(http_server_port(srv));
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	CU_ASSERT_EQUAL(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	CU_ASSERT_EQUAL(send(fd, "GET / HTTP/1.1\r\n\r\n", 18, 0), 18);
+	for (i = 0; i < 5000 && r != 0; i++) {
+		loop_run_once(loop, 0);
+		r = recv(fd, b + n, sizeof(b) - 1 - n, MSG_DONTWAIT);
+		if (r > 0)
+			n += (size_t)r;
+		else
+			usleep(100);
+	}
+	b[n] = '\0';
+	CU_ASSERT_EQUAL(r, 0);
+	CU_ASSERT_EQUAL(strncmp(b, "HTTP/1.1 400 Bad Request\r\n", 26), 0);
+	close(fd);
+	/* Garbage that is neither just ends. */
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	CU_ASSERT_EQUAL(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	CU_ASSERT_EQUAL(send(fd, "\1\2\3garbage that is long\n\n", 26, 0), 26);
+	for (i = 0, r = -1; i < 5000 && r != 0; i++) {
+		loop_run_once(loop, 0);
+		r = recv(fd, b, sizeof(b), MSG_DONTWAIT);
+		if (r == -1)
+			usleep(100);
+	}
+	CU_ASSERT_EQUAL(r, 0);
+	close(fd);
+	end(&srv);
+}
+
+static void
+test_reload(void)
+{
+	struct http_client_opts	 o = HTTP_CLIENT_OPTS_INIT;
+	struct tls_server_opts	 t = { 0 };
+	struct http_server	*srv;
+	struct tls_ctx		*ctx = NULL, *before;
+	struct err_msg		 m;
+
+	begin();
+	start(&srv, TLS_CLIENT_CERT_NONE);
+	t.pem = keyfile.data;
+	t.pem_len = keyfile.len;
+	CU_ASSERT_EQUAL_FATAL(tls_server_new(&t, &ctx, &m), 0);
+	before = ctx;
+	t.pem = ca_pem.data;
+	t.pem_len = ca_pem.len;
+	CU_ASSERT_EQUAL(tls_server_reload(&t, &ctx, &m), ERR_TLS);
+	CU_ASSERT_PTR_EQUAL(ctx, before);
+	/* Swapped while connections exist: new ones get the new one. */
+	t.pem = stranger_pem.data;
+	t.pem_len = stranger_pem.len;
+	CU_ASSERT_EQUAL(tls_server_reload(&t, &ctx, &m), 0);
+	http_server_set_tls(srv, ctx);
+	tls_ctx_free(&ctx);
+	o.ca_pem = (char *)ca_pem.data;
+	o.ca_pem_len = ca_pem.len;
+	CU_ASSERT_EQUAL(call(srv, &o, "", NULL, 0), ERR_TLS);
+	end(&srv);
+}
+
+static void
+expect_error(const char *path, const struct buf *content, const char *text)
+{
+	struct tls_server_opts	 t = { .keyfile = path };
+	struct tls_ctx		*ctx = NULL;
+	struct err_msg		 m = { "" };
+	FILE			*f;
+
+	if (content != NULL) {
+		f = fopen(path, "w");
+		fwrite(content->data, 1, content->len, f);
+		fclose(f);
+	}
+	CU_ASSERT(tls_server_new(&t, &ctx, &m) < 0);
+	CU_ASSERT_PTR_NULL(ctx);
+	if (strstr(m.text, text) == NULL || strstr(m.text, path) == NULL)
+		printf("# \"%s\" does not say \"%s\"\n", m.text, text);
+	CU_ASSERT_PTR_NOT_NULL(strstr(m.text, text));
+	CU_ASSERT_PTR_NOT_NULL(strstr(m.text, path));
+}
+
+static void
+test_keyfile_errors(void)
+{
+	struct tls_server_opts	 t = { .client_auth =
+				    TLS_CLIENT_CERT_REQUIRED };
+	struct buf		 b = BUF_INIT;
+	struct tls_ctx		*ctx;
+	struct err_msg		 m;
+	char			 path[] = "/tmp/test_tls.XXXXXX";
+	BIO			*bio;
+	char			*s;
+	long			 n;
+
+	make_pki();
+	close(mkstemp(path));
+	expect_error("/nonexistent/key", NULL, "cannot open");
+	expect_error(path, &ca_pem, "holds no private key");
+	pki_key(server, &b);
+	expect_error(path, &b, "holds no certificate");
+	pki_cert(user, &b);
+	expect_error(path, &b, "does not belong");
+	buf_reset(&b);
+	expect_error(path, &b, "holds no certificate");
+	pki_cert(server, &b);
+	buf_append_str(&b, "-----BEGIN PRIVATE KEY-----\nAAAA\n"
+	    "-----END PRIVATE KEY-----\n");
+	expect_error(path, &b, "holds no private key");
+	/* Encrypted: must not ask a terminal. */
+	buf_reset(&b);
+	pki_cert(server, &b);
+	bio = BIO_new(BIO_s_mem());
+	{
+		EVP_PKEY	*k = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+		char		 pass[] = "secret";
+
+		PEM_write_bio_PrivateKey(bio, k, EVP_aes_128_cbc(),
+		    (unsigned char *)pass, 6, NULL, NULL);
+		EVP_PKEY_free(k);
+	}
+	n = BIO_get_mem_data(bio, &s);
+	buf_append(&b, s, (size_t)n);
+	BIO_free(bio);
+	expect_error(path, &b, "is encrypted");
+	/* Asking for certificates needs somebody who signs them. */
+	t.pem = keyfile.data;
+	t.pem_len = keyfile.len;
+	CU_ASSERT_EQUAL(tls_server_new(&t, &ctx, &m), ERR_TLS);
+	t.ca_pem = "nothing";
+	t.ca_pem_len = 7;
+	CU_ASSERT_EQUAL(tls_server_new(&t, &ctx, &m), ERR_TLS);
+	unlink(path);
+	buf_free(&b);
+	free_pki();
+}
+
+UNIT_MAIN("tls",
+    { "a server's certificate is verified", test_verification },
+    { "client certificates are asked for, verified and shown",
+      test_client_certificates },
+    { "big bodies pass in both directions", test_big_over_tls },
+    { "plain HTTP on the TLS port is told so", test_plain_on_tls_port },
+    { "a reload swaps good contexts and keeps the old on errors",
+      test_reload },
+    { "a bad keyfile is named with its fault", test_keyfile_errors })
