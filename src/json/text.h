@@ -12,9 +12,25 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __SSE2__
 #include <emmintrin.h>
+#endif
+
+#ifdef __SSE2__
+/* One bit for each quote, backslash or control character of v. */
+static inline unsigned int
+text_special(__m128i v)
+{
+	__m128i		 bad;
+
+	bad = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+	    _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+	bad = _mm_or_si128(bad, _mm_cmpeq_epi8(_mm_min_epu8(v,
+	    _mm_set1_epi8(0x1f)), v));
+	return (unsigned int)_mm_movemask_epi8(bad);
+}
 #endif
 
 /*
@@ -25,18 +41,14 @@ static inline const char *
 text_string_run(const char *p, const char *end, unsigned int *high)
 {
 #ifdef __SSE2__
-	const __m128i	 quote = _mm_set1_epi8('"');
-	const __m128i	 slash = _mm_set1_epi8('\\');
-	const __m128i	 ctl = _mm_set1_epi8(0x1f);
-	__m128i		 v, bad;
+	__m128i		 v;
+	uint64_t	 first, last;
+	uint32_t	 first4, last4;
 	unsigned int	 m, h;
 
 	while (end - p >= 16) {
 		v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		bad = _mm_or_si128(_mm_cmpeq_epi8(v, quote),
-		    _mm_or_si128(_mm_cmpeq_epi8(v, slash),
-		    _mm_cmpeq_epi8(_mm_min_epu8(v, ctl), v)));
-		m = (unsigned int)_mm_movemask_epi8(bad);
+		m = text_special(v);
 		h = (unsigned int)_mm_movemask_epi8(v);
 		if (m != 0) {
 			m = (unsigned int)__builtin_ctz(m);
@@ -45,6 +57,24 @@ text_string_run(const char *p, const char *end, unsigned int *high)
 		}
 		*high |= h;
 		p += 16;
+	}
+	if (end - p >= 8) {
+		/* the first and the last 8 bytes, which may overlap */
+		memcpy(&first, p, 8);
+		memcpy(&last, end - 8, 8);
+		v = _mm_set_epi64x((long long)last, (long long)first);
+		if (text_special(v) == 0) {
+			*high |= (unsigned int)_mm_movemask_epi8(v);
+			return end;
+		}
+	} else if (end - p >= 4) {
+		memcpy(&first4, p, 4);
+		memcpy(&last4, end - 4, 4);
+		v = _mm_set_epi32(0, 0, (int)last4, (int)first4);
+		if ((text_special(v) & 0xff) == 0) {
+			*high |= (unsigned int)_mm_movemask_epi8(v);
+			return end;
+		}
 	}
 #endif
 	for (; p < end; p++) {

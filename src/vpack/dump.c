@@ -129,20 +129,15 @@ put_ascii(struct buf *out, const char *p, const char *end)
 	out->len = (size_t)(d - out->data);
 }
 
-void
-vp_string_to_json(struct buf *out, const char *s, size_t len,
-    unsigned int flags)
+/* A string that needs escapes; the first run of plain bytes ended at q. */
+static void
+put_escaped(struct buf *out, const char *s, const char *end, const char *q,
+    unsigned int high, bool ascii)
 {
-	const char	*end = s + len, *q;
-	unsigned int	 high;
 	uint8_t		*d;
 
-	vp_room(out, len + 8);
-	out->data[out->len++] = '"';
 	for (;;) {
-		high = 0;
-		q = text_string_run(s, end, &high);
-		if (high != 0 && (flags & VP_JSON_ESCAPE_UNICODE) != 0)
+		if (high != 0 && ascii)
 			put_ascii(out, s, q);
 		else {
 			vp_room(out, (size_t)(q - s));
@@ -155,8 +150,33 @@ vp_string_to_json(struct buf *out, const char *s, size_t len,
 		d = put_escape(out->data + out->len, (unsigned char)*q);
 		out->len = (size_t)(d - out->data);
 		s = q + 1;
+		high = 0;
+		q = text_string_run(s, end, &high);
 	}
 	out->data[out->len++] = '"';
+}
+
+void
+vp_string_to_json(struct buf *out, const char *s, size_t len,
+    unsigned int flags)
+{
+	bool		 ascii = (flags & VP_JSON_ESCAPE_UNICODE) != 0;
+	unsigned int	 high = 0;
+	const char	*q;
+	uint8_t		*d;
+
+	vp_room(out, len + 8);
+	d = out->data + out->len;
+	*d++ = '"';
+	q = text_string_run(s, s + len, &high);
+	if (q == s + len && (high == 0 || !ascii)) {
+		memcpy(d, s, len);
+		d[len] = '"';
+		out->len += len + 2;
+		return;
+	}
+	out->len++;
+	put_escaped(out, s, s + len, q, high, ascii);
 }
 
 /* ---- values ------------------------------------------------------------- */
@@ -233,7 +253,7 @@ dump_attr(struct buf *out, const struct vp_attr *a, char sep,
 	vp_room(out, 1);
 	out->data[out->len++] = (uint8_t)sep;
 	vp_string_to_json(out, a->name, a->nlen, flags);
-	vp_room(out, 1);
+	vp_room(out, 8);
 	out->data[out->len++] = ':';
 	dump_value(out, a->value, flags);
 }

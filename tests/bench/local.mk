@@ -3,4 +3,7 @@ EXTRA_PROGRAMS = $(BENCH_BINS)
 BENCH_BINS += tests/bench/bench_sandbox
 tests_bench_bench_sandbox_SOURCES = tests/bench/bench_sandbox.c
 tests_bench_bench_sandbox_LDADD = -lpthread
+BENCH_BINS += tests/bench/bench_vpack
+tests_bench_bench_vpack_SOURCES = tests/bench/bench_vpack.c
+tests_bench_bench_vpack_LDADD = $(FOUNDATION_LIBS) $(EXTERNAL_LIBS)
 EXTRA_DIST += tests/bench/run.sh
