@@ -21,6 +21,7 @@ static struct loop		*loop;
 static struct http_server	*srv;
 static struct http_client	*client;
 static struct http_req		*kept;
+static struct buf		 body;		/* of the last answer */
 
 /* What a test sees of a call. */
 struct seen {
@@ -59,7 +60,7 @@ handle(struct http_req *req, void *arg)
 	const char	*path = http_req_path(req);
 	const char	*type = http_req_header(req, "content-type");
 	struct buf	 b = BUF_INIT;
-	const uint8_t	*body;
+	const uint8_t	*p;
 	size_t		 n, i;
 	uint32_t	 sum = 0;
 
@@ -79,9 +80,9 @@ handle(struct http_req *req, void *arg)
 		stream_room(req, NULL);
 		return;
 	}
-	body = http_req_body(req, &n);
+	p = http_req_body(req, &n);
 	for (i = 0; i < n; i++)
-		sum = sum * 31 + body[i];
+		sum = sum * 31 + p[i];
 	buf_printf(&b, "%s %s type=%s expect=%s agent=%s len=%s n=%zu sum=%u",
 	    http_method_name(http_req_method(req)), http_req_target(req),
 	    type == NULL ? "-" : type,
@@ -110,11 +111,23 @@ start(void)
 }
 
 static void
+turn(int n)
+{
+	while (n-- > 0) {
+		loop_run_once(loop, 0);
+		usleep(200);
+	}
+}
+
+static void
 stop(void)
 {
+	/* The server's streams see that nobody reads them any more. */
 	http_client_free(&client);
+	turn(20);
 	http_server_free(&srv);
 	loop_free(&loop);
+	buf_free(&body);
 }
 
 static int
@@ -166,8 +179,12 @@ on_done(void *arg, struct http_result *res)
 	struct seen	*s = arg;
 
 	s->done++;
-	s->res = *res;
+	buf_free(&body);
+	body = res->body;
+	buf_cstr(&body);
 	res->body = (struct buf)BUF_INIT;
+	s->res = *res;
+	s->res.body = body;
 	s->call = NULL;
 }
 
@@ -201,16 +218,6 @@ run(struct seen *s)
 	for (i = 0; i < 1000000 && s->done == 0; i++)
 		loop_run_once(loop, 1);
 	CU_ASSERT_EQUAL(s->done, 1);
-	buf_cstr(&s->res.body);
-}
-
-static void
-turn(int n)
-{
-	while (n-- > 0) {
-		loop_run_once(loop, 0);
-		usleep(200);
-	}
 }
 
 static struct http_call_opts	*opt;
@@ -267,7 +274,6 @@ test_methods(void)
 		CU_ASSERT_EQUAL(s.statuses, 1);
 		CU_ASSERT_STRING_EQUAL(s.header, "trimmed");
 		CU_ASSERT_STRING_EQUAL((char *)s.res.body.data, t[i].text);
-		buf_free(&s.res.body);
 	}
 	/* All of them over one connection. */
 	http_server_get_stats(srv, &st);
@@ -290,7 +296,6 @@ test_headers(void)
 	run(&s);
 	CU_ASSERT_PTR_NOT_NULL(strstr((char *)s.res.body.data,
 	    "type=x/y expect=- agent=me len=3"));
-	buf_free(&s.res.body);
 	CU_ASSERT_EQUAL(http_client_start(client, CALL(opt->url = url("/"),
 	    opt->headers = bad), NULL, &m), ERR_USAGE);
 	CU_ASSERT_EQUAL(http_client_start(client, CALL(opt->url = url("/"),
@@ -304,21 +309,20 @@ test_big_upload(void)
 	struct seen	 s = { 0 };
 	uint32_t	 sum = 0;
 	size_t		 i, n = 30 * 1000 * 1000;
-	uint8_t		*body = xmalloc(n);
+	uint8_t		*big = xmalloc(n);
 	char		 want[50];
 
 	start();
 	for (i = 0; i < n; i++)
-		sum = sum * 31 + (body[i] = (uint8_t)i);
+		sum = sum * 31 + (big[i] = (uint8_t)i);
 	snprintf(want, sizeof(want), "n=%zu sum=%u", n, sum);
-	begin(&s, CALL(opt->method = "PUT", opt->url = url("/"), opt->body = body,
+	begin(&s, CALL(opt->method = "PUT", opt->url = url("/"), opt->body = big,
 	    opt->body_len = n, opt->body_mode = HTTP_BODY_OWN));
 	run(&s);
 	CU_ASSERT_PTR_NOT_NULL(strstr((char *)s.res.body.data, want));
 	CU_ASSERT_PTR_NOT_NULL(strstr((char *)s.res.body.data, "expect=-"));
 	CU_ASSERT_EQUAL(s.res.sent_bytes, n);
 	CU_ASSERT(s.res.maybe_sent);
-	buf_free(&s.res.body);
 	/* The same bytes, asked for piece by piece, with a pause. */
 	s = (struct seen){ .up_at_once = 10007, .up_stop = 1000000 };
 	begin(&s, CALL(opt->method = "PUT", opt->url = url("/"),
@@ -331,7 +335,6 @@ test_big_upload(void)
 	run(&s);
 	CU_ASSERT_EQUAL(s.up, n);
 	CU_ASSERT_PTR_NOT_NULL(strstr((char *)s.res.body.data, want));
-	buf_free(&s.res.body);
 	stop();
 }
 
@@ -371,13 +374,11 @@ test_limits(void)
 	run(&s);
 	CU_ASSERT_EQUAL(s.res.err, ERR_TOO_BIG);
 	CU_ASSERT_EQUAL(s.res.status, 200);
-	buf_free(&s.res.body);
 	s = (struct seen){ 0 };
 	begin(&s, CALL(opt->url = url("/stream?n=1000"), opt->max_body_bytes = 1000));
 	run(&s);
 	CU_ASSERT_EQUAL(s.res.err, 0);
 	CU_ASSERT_EQUAL(s.res.body.len, 1000);
-	buf_free(&s.res.body);
 	s = (struct seen){ .refuse = ERR_CORRUPT };
 	begin(&s, CALL(opt->url = url("/stream?n=5000000"), opt->on_data = on_data));
 	run(&s);
@@ -462,7 +463,6 @@ test_no_silent_repeat(void)
 	    opt->body_len = 1));
 	run(&s);
 	CU_ASSERT_EQUAL(s.res.status, 200);
-	buf_free(&s.res.body);
 	s = (struct seen){ 0 };
 	begin(&s, CALL(opt->method = "POST", opt->url = url("/"), opt->body = "2",
 	    opt->body_len = 1));
@@ -544,7 +544,6 @@ test_calls_inside_callbacks(void)
 	run(&nested);
 	CU_ASSERT_PTR_NOT_NULL(strstr((char *)nested.res.body.data,
 	    "/nested"));
-	buf_free(&nested.res.body);
 	s = (struct seen){ 0 };
 	o = CALL(opt->url = url("/"), opt->on_done = free_client, opt->arg = &s);
 	CU_ASSERT_EQUAL(http_client_start(client, o, NULL, &m), 0);
@@ -569,7 +568,6 @@ test_many_at_once(void)
 	for (i = 0; i < MANY; i++) {
 		run(&s[i]);
 		CU_ASSERT_EQUAL(s[i].res.status, 404);
-		buf_free(&s[i].res.body);
 	}
 	stop();
 }

@@ -519,6 +519,7 @@ test_budget(void)
 static void
 test_slow_client(void)
 {
+	static const char	 slow[] = "GET / HTTP/1.1\r\nA: b";
 	struct buf	 b = BUF_INIT;
 	int		 fd, i, idle;
 	uint64_t	 began = now_ms();
@@ -528,8 +529,8 @@ test_slow_client(void)
 	idle = dial();
 	/* Each byte is in time, but the request as a whole is not. */
 	for (i = 0; i < 100; i++) {
-		if (send(fd, "GET / HTTP/1.1\r\nA: bbbbbbbbbbbbbbbbbbbbb" + i %
-		    19, 1, MSG_NOSIGNAL) != 1)
+		if (send(fd, &slow[MIN((size_t)i, sizeof(slow) - 2)], 1,
+		    MSG_NOSIGNAL) != 1)
 			break;
 		turn(1);
 		usleep(20000);
