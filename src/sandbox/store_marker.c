@@ -315,6 +315,8 @@ on_shard_drop(struct smarker *m, const struct slog *l, struct buf *out)
 	if (!wants_db(m, l->db) ||
 	    (name = m->names->db(m->names->arg, l->db)) == NULL)
 		return 0;
+	if (m->check && !vp_utf8_ok((const char *)l->blob, l->blen))
+		return ERR_FORMAT;
 	marker_open(m, m->seq + (m->start ? 0 : 1), MARK_DROP);
 	vpb_add_str(&m->vb, "db", name);
 	vpb_add_string(&m->vb, "cuid", (const char *)l->blob, l->blen);

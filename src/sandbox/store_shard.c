@@ -47,6 +47,15 @@ copy_bytes(const void *p, size_t len)
 	return d;
 }
 
+/* A number among attributes; ERR_NOT_FOUND when it is not there. */
+static int
+get_uint(const uint8_t *obj, const char *name, uint64_t *v)
+{
+	const uint8_t	*s = vp_get(obj, name);
+
+	return s != NULL ? vp_get_uint(s, v) : ERR_NOT_FOUND;
+}
+
 static char *
 slice_text(const uint8_t *s)
 {
@@ -242,10 +251,10 @@ shard_free(struct store_shard *sh)
 static void
 shard_set_props(struct store_shard *sh)
 {
-	int64_t	 type;
+	uint64_t	 type;
 
-	sh->type = vp_get_int(vp_get(sh->props, "type"), &type) == 0 &&
-	    type == 3 ? 3 : 2;
+	sh->type = get_uint(sh->props, "type", &type) == 0 && type == 3 ? 3 :
+	    2;
 	free(sh->collection);
 	if ((sh->collection = slice_text(vp_get(sh->props, "name"))) == NULL)
 		sh->collection = xstrdup(sh->name);
@@ -263,7 +272,7 @@ shard_load_indexes(struct store_shard *sh, const uint8_t *list)
 	vp_arr_iter(&it, list);
 	while ((e = vp_arr_next(&it)) != NULL) {
 		if ((def = vp_get(e, "def")) == NULL ||
-		    vp_get_uint(vp_get(e, "object"), &object) != 0 ||
+		    get_uint(e, "object", &object) != 0 ||
 		    sindex_new(def, object, &sh->indexes[sh->nindexes]) != 0)
 			return ERR_CORRUPT;
 		sh->nindexes++;
@@ -290,7 +299,7 @@ shard_new(struct store *st, struct store_db *db, uint64_t id,
 	sh->props = vp_get(sh->raw, "props");
 	list = vp_get(sh->raw, "indexes");
 	if (sh->name == NULL || sh->guid == NULL || sh->props == NULL ||
-	    list == NULL || vp_get_uint(vp_get(sh->raw, "cid"), &sh->cid) != 0 ||
+	    list == NULL || get_uint(sh->raw, "cid", &sh->cid) != 0 ||
 	    shard_load_indexes(sh, list) != 0 ||
 	    (n = name_key(key, db->name, sh->name)) == 0) {
 		shard_free(sh);
@@ -474,9 +483,7 @@ store_shard_drop(struct store *st, struct store_shard **shp)
 		delete_prefix(&b, 'u', sh->indexes[i]->object);
 		delete_prefix(&b, 'i', sh->indexes[i]->object);
 	}
-	/* What is pending goes first and may need the counter written. */
-	if ((r = store_commit_pending(st)) == 0 &&
-	    (r = store_write_now(st, &b)) == 0) {
+	if ((r = store_write_now(st, &b)) == 0) {
 		shard_unlink(st, sh);
 		*shp = NULL;
 	}

@@ -40,3 +40,14 @@ FUZZ_BINS += tests/fuzz/fuzz_http_request
 tests_fuzz_fuzz_http_request_SOURCES = tests/fuzz/fuzz_http_request.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_http_request_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_http_request_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+if SANDBOX
+FUZZ_BINS += tests/fuzz/fuzz_wal
+endif
+tests_fuzz_fuzz_wal_SOURCES = tests/fuzz/fuzz_wal.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_wal_LDADD = src/sandbox/libsandbox.a $(FUZZ_LIBS) $(ROCKSDB_LIBS)
+tests_fuzz_fuzz_wal_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+FUZZ_BINS += tests/fuzz/fuzz_frame
+tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz_frame.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_frame_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_frame_LDFLAGS = $(FUZZ_LDFLAGS_ALL)

@@ -9,6 +9,21 @@ tests_unit_sandbox_test_aql_LDADD = $(SANDBOX_TEST_LIBS)
 UNIT_SANDBOX += tests/unit/sandbox/test_definition
 tests_unit_sandbox_test_definition_SOURCES = tests/unit/sandbox/test_definition.c
 tests_unit_sandbox_test_definition_LDADD = $(SANDBOX_TEST_LIBS)
+UNIT_SANDBOX += tests/unit/sandbox/test_store
+tests_unit_sandbox_test_store_SOURCES = tests/unit/sandbox/test_store.c tests/unit/sandbox/store_test.h
+tests_unit_sandbox_test_store_LDADD = $(SANDBOX_TEST_LIBS)
+UNIT_SANDBOX += tests/unit/sandbox/test_store_wal
+tests_unit_sandbox_test_store_wal_SOURCES = tests/unit/sandbox/test_store_wal.c tests/unit/sandbox/store_test.h
+tests_unit_sandbox_test_store_wal_LDADD = $(SANDBOX_TEST_LIBS)
+UNIT_SANDBOX += tests/unit/sandbox/test_store_snap
+tests_unit_sandbox_test_store_snap_SOURCES = tests/unit/sandbox/test_store_snap.c tests/unit/sandbox/store_test.h
+tests_unit_sandbox_test_store_snap_LDADD = $(SANDBOX_TEST_LIBS)
+UNIT_SANDBOX += tests/unit/sandbox/test_store_crash
+tests_unit_sandbox_test_store_crash_SOURCES = tests/unit/sandbox/test_store_crash.c tests/unit/sandbox/store_test.h
+tests_unit_sandbox_test_store_crash_LDADD = $(SANDBOX_TEST_LIBS)
+UNIT_SANDBOX += tests/unit/sandbox/test_store_clients
+tests_unit_sandbox_test_store_clients_SOURCES = tests/unit/sandbox/test_store_clients.c
+tests_unit_sandbox_test_store_clients_LDADD = $(SANDBOX_TEST_LIBS)
 endif
 endif
 check_PROGRAMS += $(UNIT_SANDBOX)
