@@ -282,8 +282,7 @@ count_results(struct import *im, const struct docop_opts *o,
 	struct vp_iter	 it, docs;
 	const uint8_t	*e, *doc, *num;
 	struct buf	 json = BUF_INIT;
-	const char	*text;
-	size_t		 len, i = 0;
+	size_t		 i = 0;
 	int64_t		 errnum;
 	char		*message;
 
@@ -304,14 +303,10 @@ count_results(struct import *im, const struct docop_opts *o,
 			n->ignored++;
 			continue;
 		}
-		text = vp_get_string(vp_get(e, "errorMessage"), &len);
-		if (text == NULL) {
-			text = arango_error_text((int)errnum);
-			len = strlen(text);
-		}
+		/* The text of the number alone, as arangod's import has it. */
 		message = xasprintf(
-		    "creating document failed with error '%.*s'", (int)len,
-		    text);
+		    "creating document failed with error '%s'",
+		    arango_error_text((int)errnum));
 		buf_reset(&json);
 		if (doc != NULL)
 			vp_to_json(&json, doc, 0);

@@ -161,6 +161,10 @@ sb_reply_raw(struct sb_req *r, int status, const char *content_type,
 	if (r->answered)
 		fatal("%s: answered twice", http_req_path(r->http));
 	r->answered = true;
+	/* Coordinators tell how long a request waited, since 3.9. */
+	if (r->server->role->has_users && r->server->version >= 30900)
+		http_reply_header(r->http, "x-arango-queue-time-seconds",
+		    "0.000000");
 	if (c->drop_answer) {
 		http_req_drop(r->http);
 		if (b != NULL)
