@@ -185,7 +185,8 @@ sb_reply_forward(struct sb_req *r, struct sb_resp *resp)
 	/* Those that our own server writes, or that belong to one hop. */
 	static const char *const	 own[] = { "content-type",
 	    "content-length", "connection", "server",
-	    "x-content-type-options", "date", "transfer-encoding" };
+	    "x-content-type-options", "date", "transfer-encoding",
+	    "x-arango-queue-time-seconds" };
 	char				*text, *line, *rest, *colon;
 	char				 type[128];
 	struct buf			 copy = BUF_INIT;
