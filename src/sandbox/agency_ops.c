@@ -313,7 +313,7 @@ static int
 op_put(struct op_run *r, struct json_object *value)
 {
 	store_ttl_forget(r->s, r->path);
-	store_put(r->s, &r->p, value);
+	store_set(r->s, &r->p, value);
 	return 0;
 }
 

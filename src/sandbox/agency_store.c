@@ -221,7 +221,7 @@ member_del(struct agency_store *s, struct json_object *parent,
 
 /* Put value (taken over) at the path; what is in the way gives way. */
 void
-store_put(struct agency_store *s, const struct agency_path *p,
+store_set(struct agency_store *s, const struct agency_path *p,
     struct json_object *value)
 {
 	struct json_object	*cur, *child;

@@ -40,7 +40,7 @@ size_t	store_walk(struct agency_store *s, const struct agency_path *p,
 struct json_object *store_find(struct agency_store *s,
 	    const struct agency_path *p, bool *found);
 /* Changes of the tree, undone by store_rollback() until store_commit(). */
-void	store_put(struct agency_store *s, const struct agency_path *p,
+void	store_set(struct agency_store *s, const struct agency_path *p,
 	    struct json_object *value);
 void	store_delete(struct agency_store *s, const struct agency_path *p);
 void	store_ttl_set(struct agency_store *s, const char *path,
