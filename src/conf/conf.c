@@ -41,7 +41,7 @@ conf_is_list(const struct conf_option *o)
 	return o->type == CONF_LIST || o->type == CONF_ENDPOINT_LIST;
 }
 
-/* --- text to values -------------------------------------------------------- */
+/* --- text to values ------------------------------------------------------ */
 
 /* What one piece of text means; text is malloc'ed. */
 struct parsed {
@@ -213,7 +213,7 @@ parse_one(const struct conf_option *o, const char *s, struct parsed *p,
 	return r;
 }
 
-/* --- setting --------------------------------------------------------------- */
+/* --- setting ------------------------------------------------------------- */
 
 static void
 value_clear(struct conf_value *v)
@@ -245,21 +245,21 @@ parse_list(const struct conf_option *o, const char *s,
 	struct parsed		 p;
 	char			*piece;
 	size_t			 n;
-	int			 r = 0;
+	int			 r = 0, more;
 
-	for (; r == 0 && *s != '\0'; s += n) {
+	for (more = *s != '\0'; r == 0 && more; s += n + 1) {
 		n = strcspn(s, ",");
-		if (n == 0 || (s[n] == ',' && s[n + 1] == '\0')) {
-			r = err_set(m, ERR_USAGE, "has an empty element");
-			break;
-		}
+		more = s[n] == ',';
+		p.text = NULL;
 		piece = trimmed(s, n);
-		r = parse_one(o, piece, &p, m);
-		free(piece);
+		if (*piece == '\0')
+			r = err_set(m, ERR_USAGE, "has an empty element");
+		else
+			r = parse_one(o, piece, &p, m);
 		if (r == 0)
 			conf_strings_add(&l, p.text, strlen(p.text));
 		free(p.text);
-		n += s[n] == ',';
+		free(piece);
 	}
 	if (r != 0)
 		conf_strings_free(&l);
@@ -302,7 +302,7 @@ conf_set(struct conf_value *v, enum conf_source source, const char *where,
 	return 0;
 }
 
-/* --- tables ------------------------------------------------------------------ */
+/* --- tables -------------------------------------------------------------- */
 
 static void
 add_values(struct conf *c, const struct conf_option *o)
@@ -405,7 +405,7 @@ conf_find_anywhere(const struct conf_program *p, const char *name)
 	return conf_find_option(builtin, name);
 }
 
-/* --- reading --------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------- */
 
 /* Asking for what no table has is a mistake in the program. */
 static const struct conf_value *

@@ -126,7 +126,7 @@ struct conf_program {
 int	conf_main(const struct conf_program *p, int argc, char **argv,
 	    void *context);
 
-/* --- values ----------------------------------------------------------- */
+/* --- values -------------------------------------------------------------- */
 
 /*
  * What an option is set to.  The name is one of the command's tables and of
@@ -190,7 +190,7 @@ int	conf_find_command(const struct conf_program *p, int argc,
 	    char *const *argv, const struct conf_command **cmd, char ***rest,
 	    int *n, struct err_msg *m);
 
-/* --- text ------------------------------------------------------------- */
+/* --- text ---------------------------------------------------------------- */
 
 /* --help of a command (NULL: of the program), in 80 columns. */
 void	conf_print_help(struct buf *out, const struct conf_program *p,
@@ -207,7 +207,7 @@ void	conf_print_man_commands(struct buf *out,
  */
 void	conf_print_effective(struct buf *out, const struct conf *c);
 
-/* --- endpoints -------------------------------------------------------- */
+/* --- endpoints ----------------------------------------------------------- */
 
 /*
  * Bring scheme://host:port into one form: http or https (tcp and ssl are

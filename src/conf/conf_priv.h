@@ -19,7 +19,7 @@ struct conf_value {
 	const struct conf_option *opt;
 	enum conf_source	 source;
 	char			*where;		/* "file:line", or NULL */
-	char			*text;		/* in its normal form, or NULL */
+	char			*text;		/* normal form, or NULL */
 	int64_t			 number;	/* of all but text and lists */
 	struct conf_strings	 list;
 };

@@ -11,7 +11,7 @@
 
 #define FILE_MAX_BYTES	(1024 * 1024)
 
-/* --- suggestions -------------------------------------------------------------- */
+/* --- suggestions --------------------------------------------------------- */
 
 void
 conf_nearest_start(struct conf_nearest *n, const char *wrong)
@@ -53,7 +53,7 @@ nearest_option(const struct conf *c, const char *wrong)
 	return near.best;
 }
 
-/* --- command line ---------------------------------------------------------------- */
+/* --- command line -------------------------------------------------------- */
 
 struct argv_pos {		/* where the parser stands */
 	int		 argc, i;
@@ -192,7 +192,7 @@ conf_parse_args(struct conf *c, int argc, char *const *argv,
 	return r;
 }
 
-/* --- which command ------------------------------------------------------------ */
+/* --- which command ------------------------------------------------------- */
 
 /* Does the flag at argv[i] take the next word as its value? */
 static int
@@ -361,7 +361,7 @@ conf_find_command(const struct conf_program *p, int argc, char *const *argv,
 	return 0;
 }
 
-/* --- configuration file ----------------------------------------------------------- */
+/* --- configuration file -------------------------------------------------- */
 
 static int
 is_blank(char c)

@@ -123,7 +123,7 @@ option_help(struct buf *out, const struct conf_option *o)
 		buf_printf(out, " Default: %s.", o->def);
 }
 
-/* --- help -------------------------------------------------------------------- */
+/* --- help ---------------------------------------------------------------- */
 
 static void
 help_option(struct buf *out, const struct conf_option *o)
@@ -288,7 +288,7 @@ conf_print_help(struct buf *out, const struct conf_program *p,
 		help_command(out, p, cmd);
 }
 
-/* --- manual ------------------------------------------------------------------ */
+/* --- manual -------------------------------------------------------------- */
 
 /* Text that roff takes literally; `start` when a line begins with it. */
 static void
@@ -384,7 +384,7 @@ conf_print_man_commands(struct buf *out, const struct conf_program *p)
 	buf_free(&line);
 }
 
-/* --- what is in effect ---------------------------------------------------------- */
+/* --- what is in effect --------------------------------------------------- */
 
 static void
 print_value(struct buf *out, const char *s)

@@ -295,6 +295,8 @@ test_errors(void)
 	    "--host=a,,b: has an empty element");
 	CU_ASSERT_STRING_EQUAL(error_of("--host a,"),
 	    "--host=a,: has an empty element");
+	CU_ASSERT_STRING_EQUAL(error_of("--host ,"),
+	    "--host=,: has an empty element");
 	CU_ASSERT_STRING_EQUAL(error_of("--tls="),
 	    "Missing filename for option --tls");
 	/* A secret is in no message. */
@@ -325,7 +327,7 @@ test_required(void)
 	conf_free(&c);
 }
 
-/* --- file ---------------------------------------------------------------------- */
+/* --- file ---------------------------------------------------------------- */
 
 static int
 parse_text(struct conf *c, const char *text)
@@ -392,6 +394,8 @@ test_file_errors(void)
 	    "x.conf:1: there is no name before the =");
 	CU_ASSERT_STRING_EQUAL(file_error("dir = /x\n\ndbservers = 0"),
 	    "x.conf:3: dbservers = 0: must be between 1 and 10");
+	CU_ASSERT_STRING_EQUAL(file_error("host = a , , b"),
+	    "x.conf:1: host = a , , b: has an empty element");
 	CU_ASSERT_STRING_EQUAL(file_error("pin = x1"),
 	    "x.conf:1: pin must be a whole number");
 	CU_ASSERT_STRING_EQUAL(file_error("only-args = 3"), "x.conf:1: "
