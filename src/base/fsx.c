@@ -18,7 +18,7 @@
 #define TREE_MAX_DEPTH	64
 #define READ_CHUNK	(64 * 1024)
 
-/* --- bytes ------------------------------------------------------------------- */
+/* --- bytes --------------------------------------------------------------- */
 
 int
 fsx_write_all(int fd, const void *data, size_t len)
@@ -137,7 +137,7 @@ fsx_size(const char *path, uint64_t *size)
 	return 0;
 }
 
-/* --- what the disk has ------------------------------------------------------ */
+/* --- what the disk has --------------------------------------------------- */
 
 int
 fsx_fsync(int fd)
@@ -201,7 +201,7 @@ fsx_fsync_parent(const char *path)
 	return r;
 }
 
-/* --- whole files ------------------------------------------------------------- */
+/* --- whole files --------------------------------------------------------- */
 
 /*
  * Write a new file beside `path` under a name of its own; *temp is that name
@@ -349,7 +349,7 @@ fsx_truncate(const char *path, uint64_t size)
 	return r;
 }
 
-/* --- directories -------------------------------------------------------------- */
+/* --- directories --------------------------------------------------------- */
 
 static int
 is_directory(const char *path)
@@ -466,7 +466,7 @@ fsx_remove_tree(const char *path)
 	return r;
 }
 
-/* --- locks ----------------------------------------------------------------------- */
+/* --- locks --------------------------------------------------------------- */
 
 static int
 lock_fcntl(int fd, pid_t *holder)

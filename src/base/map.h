@@ -28,10 +28,10 @@ struct map {
 	struct map_entry	**buckets;	/* NULL while empty and new */
 	size_t			 n_buckets;	/* a power of two */
 	size_t			 n;		/* entries */
-	struct map_entry	**order;	/* by insertion; NULL: deleted */
+	struct map_entry	**order;	/* as put; NULL: deleted */
 	size_t			 n_order, order_cap;
 	uint64_t		 next_seq;	/* number of the next entry */
-	unsigned		 squeezes;	/* deleted ones were taken out */
+	unsigned		 squeezes;	/* times holes were closed */
 };
 
 /* One iteration; the fields behind value are private. */

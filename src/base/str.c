@@ -68,7 +68,7 @@ str_hex_to_u64(const char *s, uint64_t *n)
 	return 0;
 }
 
-/* --- durations -------------------------------------------------------------- */
+/* --- durations ----------------------------------------------------------- */
 
 static const struct {
 	const char	*name;
@@ -224,7 +224,7 @@ str_format_duration_ns(int64_t ns, char text[STR_NUMBER_SIZE])
 	return text;
 }
 
-/* --- bytes ------------------------------------------------------------------- */
+/* --- bytes --------------------------------------------------------------- */
 
 static int
 byte_unit(const char *s, uint64_t *unit)
@@ -279,7 +279,7 @@ str_format_bytes(uint64_t bytes, char text[STR_NUMBER_SIZE])
 	return text;
 }
 
-/* --- text ---------------------------------------------------------------------- */
+/* --- text ---------------------------------------------------------------- */
 
 int
 str_starts_with(const char *s, const char *prefix)

@@ -105,7 +105,7 @@ stack_size(const struct fiber *f)
 	return f->map_bytes - page_bytes();
 }
 
-/* --- switching --------------------------------------------------------- */
+/* --- switching ----------------------------------------------------------- */
 
 /*
  * AddressSanitizer keeps a shadow of the stack it is on.  It has to be told
@@ -468,7 +468,7 @@ fiber_sleep_ms(uint64_t ms)
 		fiber_suspend();
 }
 
-/* --- conditions ------------------------------------------------------------ */
+/* --- conditions ---------------------------------------------------------- */
 
 static void
 waiter_remove(struct fiber_waiter *w)
@@ -548,7 +548,7 @@ fiber_cond_has_waiters(const struct fiber_cond *c)
 	return c->first != NULL;
 }
 
-/* --- mutexes ---------------------------------------------------------------- */
+/* --- mutexes ------------------------------------------------------------- */
 
 int
 fiber_mutex_try_lock(struct fiber_mutex *m)
@@ -586,7 +586,7 @@ fiber_mutex_unlock(struct fiber_mutex *m)
 	fiber_cond_signal(&m->queue);
 }
 
-/* --- groups ----------------------------------------------------------------- */
+/* --- groups -------------------------------------------------------------- */
 
 void
 fiber_group_spawn(struct fiber_group *g, struct loop *loop,

@@ -185,7 +185,7 @@ loop_stop(struct loop *loop)
 	loop->stopping = 1;
 }
 
-/* --- tasks ------------------------------------------------------------ */
+/* --- tasks --------------------------------------------------------------- */
 
 static void
 tasks_append(struct loop_tasks *q, struct loop_task *t)
@@ -287,7 +287,7 @@ loop_defer(struct loop *loop, void (*fn)(void *), void *arg)
 	loop_task_post(loop, &d->task);
 }
 
-/* --- timers ----------------------------------------------------------- */
+/* --- timers -------------------------------------------------------------- */
 
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
@@ -365,7 +365,7 @@ loop_timer_is_running(const struct loop_timer *t)
 	return event_pending(&t->ev, EV_TIMEOUT, NULL) != 0;
 }
 
-/* --- descriptors ------------------------------------------------------ */
+/* --- descriptors --------------------------------------------------------- */
 
 static void
 on_fd(evutil_socket_t fd, short what, void *arg)
@@ -430,7 +430,7 @@ loop_fd_free(struct loop_fd **w)
 	*w = NULL;
 }
 
-/* --- signals ---------------------------------------------------------- */
+/* --- signals ------------------------------------------------------------- */
 
 static void
 on_signal(evutil_socket_t signo, short what, void *arg)

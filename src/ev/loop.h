@@ -42,7 +42,8 @@ void	loop_free(struct loop **loop);
 int	loop_run(struct loop *loop);
 /*
  * One iteration.  Waits when may_wait is not 0 and no task is posted.
- * Returns 1 when there is nothing left to wait for, otherwise 0 or ERR_BAD_STATE.
+ * Returns 1 when there is nothing left to wait for, otherwise 0 or
+ * ERR_BAD_STATE.
  */
 int	loop_run_once(struct loop *loop, int may_wait);
 /* Leave loop_run() when the current iteration is over. */
@@ -59,7 +60,7 @@ int	loop_after_fork(struct loop *loop);
 /* For src/http only, which needs bufferevents on the same loop. */
 struct event_base *loop_base(struct loop *loop);
 
-/* --- timers ----------------------------------------------------------- */
+/* --- timers -------------------------------------------------------------- */
 
 /* A timer that is not running. */
 struct loop_timer *loop_timer_new(struct loop *loop, void (*fn)(void *),
@@ -81,7 +82,7 @@ void	loop_timer_stop(struct loop_timer *t);
 /* 1 while a call is to come. */
 int	loop_timer_is_running(const struct loop_timer *t);
 
-/* --- descriptors ------------------------------------------------------ */
+/* --- descriptors --------------------------------------------------------- */
 
 enum {
 	LOOP_READ	= 1,
@@ -101,7 +102,7 @@ struct loop_fd *loop_fd_new(struct loop *loop, int fd, int events,
 int	loop_fd_set(struct loop_fd *w, int events);
 void	loop_fd_free(struct loop_fd **w);
 
-/* --- signals ---------------------------------------------------------- */
+/* --- signals ------------------------------------------------------------- */
 
 /*
  * Call fn(arg, signo) from the loop after the signal came; several in a row
@@ -112,7 +113,7 @@ struct loop_signal *loop_signal_new(struct loop *loop, int signo,
 	    void (*fn)(void *, int), void *arg);
 void	loop_signal_free(struct loop_signal **s);
 
-/* --- tasks ------------------------------------------------------------ */
+/* --- tasks --------------------------------------------------------------- */
 
 /*
  * A call that is to be made soon.  The struct lives in the caller's object

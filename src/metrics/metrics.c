@@ -103,7 +103,7 @@ metrics_free(struct metrics **m)
 	*m = NULL;
 }
 
-/* --- names and labels --------------------------------------------------------- */
+/* --- names and labels ---------------------------------------------------- */
 
 /* Letters, digits, '_', and for metrics ':'; no digit first. */
 static int
@@ -261,7 +261,7 @@ metrics_remove(struct metrics *m, const void *metric)
 	}
 }
 
-/* --- histograms ----------------------------------------------------------------- */
+/* --- histograms ---------------------------------------------------------- */
 
 void
 metrics_observe(struct metrics_histogram *h, double value)
@@ -305,7 +305,7 @@ metrics_quantile(const struct metrics_histogram *h, double q)
 	    (double)h->counts[i];
 }
 
-/* --- text ------------------------------------------------------------------------- */
+/* --- text ---------------------------------------------------------------- */
 
 void
 metrics_on_collect(struct metrics *m, void (*fn)(void *), void *arg)

@@ -210,13 +210,15 @@ test_write_all_of_a_pipe(void)
 	size_t	 len = 1000000, got = 0;
 	char	*data = xcalloc(1, len), chunk[5000];
 	ssize_t	 n;
-	int	 fds[2], status;
+	int	 fds[2], status, r;
 	pid_t	 pid;
 
 	CU_ASSERT_EQUAL_FATAL(pipe(fds), 0);
 	if ((pid = fork()) == 0) {
 		close(fds[0]);
-		_exit(fsx_write_all(fds[1], data, len) == 0 ? 0 : 1);
+		r = fsx_write_all(fds[1], data, len);
+		free(data);
+		_exit(r == 0 ? 0 : 1);
 	}
 	close(fds[1]);
 	while ((n = read(fds[0], chunk, sizeof(chunk))) > 0)

@@ -202,7 +202,7 @@ test_text(void)
 	CU_ASSERT_EQUAL(str_distance("a", "abcdefgh", 3), 4);
 }
 
-/* --- clock --------------------------------------------------------------------- */
+/* --- clock --------------------------------------------------------------- */
 
 static void
 test_clock(void)
@@ -252,7 +252,7 @@ test_clock_parse(void)
 	CU_ASSERT_EQUAL(us, 1709251199000000);
 }
 
-/* --- checksum ------------------------------------------------------------------- */
+/* --- checksum ------------------------------------------------------------ */
 
 /* RFC 3720, appendix B.4, and the check value of the catalogue. */
 static void
@@ -305,7 +305,7 @@ test_crc32c_pieces(void)
 	CU_ASSERT_NOT_EQUAL(crc32c(0, b, sizeof(b)), whole);
 }
 
-/* --- random ------------------------------------------------------------------------ */
+/* --- random -------------------------------------------------------------- */
 
 static void
 test_random_below(void)

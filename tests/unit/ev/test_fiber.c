@@ -49,7 +49,7 @@ note(const char *text)
 	strncat(seen, text, sizeof(seen) - strlen(seen) - 1);
 }
 
-/* --- start, switch, end ----------------------------------------------------- */
+/* --- start, switch, end -------------------------------------------------- */
 
 static void
 yield_twice(void *arg)
@@ -175,7 +175,7 @@ test_many(void)
 	end();
 }
 
-/* --- suspend and wake -------------------------------------------------------- */
+/* --- suspend and wake ---------------------------------------------------- */
 
 static struct fiber	*sleeper;
 
@@ -318,7 +318,7 @@ test_sleep_is_not_shortened(void)
 	CU_ASSERT_STRING_EQUAL(seen, "9");
 }
 
-/* --- conditions ------------------------------------------------------------------ */
+/* --- conditions ---------------------------------------------------------- */
 
 static struct fiber_cond	 cond;
 
@@ -471,7 +471,7 @@ test_cond_freed(void)
 	CU_ASSERT_STRING_EQUAL(seen, "hh");
 }
 
-/* --- mutexes ----------------------------------------------------------------------- */
+/* --- mutexes ------------------------------------------------------------- */
 
 static struct fiber_mutex	 mutex;
 static int			 inside;
@@ -536,7 +536,7 @@ test_mutex_deadline(void)
 	CU_ASSERT_PTR_NULL(mutex.owner);
 }
 
-/* --- groups ------------------------------------------------------------------------- */
+/* --- groups -------------------------------------------------------------- */
 
 static void
 member(void *arg)
@@ -572,7 +572,7 @@ test_group(void)
 	CU_ASSERT_STRING_EQUAL(seen, "tmmmg");
 }
 
-/* --- stacks --------------------------------------------------------------------------- */
+/* --- stacks -------------------------------------------------------------- */
 
 static void
 measure_stack(void *arg)
@@ -631,7 +631,7 @@ test_stack_overflow(void)
 	CU_ASSERT_TRUE(WIFSIGNALED(status));
 }
 
-/* --- cost ------------------------------------------------------------------------------ */
+/* --- cost ---------------------------------------------------------------- */
 
 #define COST_SWITCHES	200000
 

@@ -62,7 +62,7 @@ test_empty(void)
 	loop_free(&loop);
 }
 
-/* --- timers ---------------------------------------------------------------- */
+/* --- timers -------------------------------------------------------------- */
 
 static void
 test_timer_not_early(void)
@@ -167,7 +167,7 @@ test_timer_frees_other(void)
 	loop_free(&loop);
 }
 
-/* --- tasks ------------------------------------------------------------------ */
+/* --- tasks --------------------------------------------------------------- */
 
 static struct loop_task	 tasks[6];
 
@@ -388,12 +388,13 @@ test_task_frees_itself(void)
 	loop_task_post(loop, t);
 	loop_run(loop);
 	CU_ASSERT_STRING_EQUAL(seen, "f");
-	loop_defer(loop, note_arg, letter('x'));	/* dropped, not leaked */
+	/* Dropped, not leaked. */
+	loop_defer(loop, note_arg, letter('x'));
 	loop_free(&loop);
 	CU_ASSERT_STRING_EQUAL(seen, "f");
 }
 
-/* --- descriptors -------------------------------------------------------------- */
+/* --- descriptors --------------------------------------------------------- */
 
 static struct loop_fd	*own;
 static int		 own_ready;
@@ -456,7 +457,7 @@ test_stop(void)
 	loop_free(&loop);
 }
 
-/* --- signals and fork ------------------------------------------------------------ */
+/* --- signals and fork ---------------------------------------------------- */
 
 static struct loop_signal	*sig;
 
@@ -513,7 +514,7 @@ test_after_fork(void)
 	loop_free(&loop);
 }
 
-/* --- backoff -------------------------------------------------------------------- */
+/* --- backoff ------------------------------------------------------------- */
 
 static void
 test_backoff(void)
