@@ -26,19 +26,19 @@ static sb_handler	on_read, on_write, on_transact, on_inquire,
 /* Methods are looked at by the handlers: the wrong one is 405/405 and an
  * unknown name 404/405. */
 const struct sb_route agent_routes[] = {
-	{ ANY_METHOD, "_api/agency/read",	SB_SUPERUSER, on_read },
-	{ ANY_METHOD, "_api/agency/write",	SB_SUPERUSER, on_write },
-	{ ANY_METHOD, "_api/agency/transact",	SB_SUPERUSER, on_transact },
-	{ ANY_METHOD, "_api/agency/inquire",	SB_SUPERUSER, on_inquire },
-	{ ANY_METHOD, "_api/agency/transient",	SB_SUPERUSER, on_transient },
-	{ ANY_METHOD, "_api/agency/poll",	SB_SUPERUSER, on_poll },
-	{ ANY_METHOD, "_api/agency/config",	SB_SUPERUSER, on_config },
-	{ ANY_METHOD, "_api/agency/state",	SB_SUPERUSER, on_state },
-	{ ANY_METHOD, "_api/agency/stores",	SB_SUPERUSER, on_stores },
-	{ ANY_METHOD, "_api/agency/store",	SB_SUPERUSER, on_store },
-	{ ANY_METHOD, "_api/agency/*",		SB_SUPERUSER, on_unknown },
-	{ ANY_METHOD, "_api/agency",		SB_SUPERUSER, on_no_name },
-	{ ANY_METHOD, "_api/agency/**",		SB_SUPERUSER, on_no_name },
+	{ ANY_METHOD, "/_api/agency/read",	SB_SUPERUSER, on_read },
+	{ ANY_METHOD, "/_api/agency/write",	SB_SUPERUSER, on_write },
+	{ ANY_METHOD, "/_api/agency/transact",	SB_SUPERUSER, on_transact },
+	{ ANY_METHOD, "/_api/agency/inquire",	SB_SUPERUSER, on_inquire },
+	{ ANY_METHOD, "/_api/agency/transient",	SB_SUPERUSER, on_transient },
+	{ ANY_METHOD, "/_api/agency/poll",	SB_SUPERUSER, on_poll },
+	{ ANY_METHOD, "/_api/agency/config",	SB_SUPERUSER, on_config },
+	{ ANY_METHOD, "/_api/agency/state",	SB_SUPERUSER, on_state },
+	{ ANY_METHOD, "/_api/agency/stores",	SB_SUPERUSER, on_stores },
+	{ ANY_METHOD, "/_api/agency/store",	SB_SUPERUSER, on_store },
+	{ ANY_METHOD, "/_api/agency/*",		SB_SUPERUSER, on_unknown },
+	{ ANY_METHOD, "/_api/agency",		SB_SUPERUSER, on_no_name },
+	{ ANY_METHOD, "/_api/agency/**",		SB_SUPERUSER, on_no_name },
 	{ 0 }
 };
 
