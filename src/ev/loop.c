@@ -137,7 +137,7 @@ has_tasks(const struct loop *loop)
 	    loop->late_tasks.first != NULL;
 }
 
-/* What was posted for this iteration by the last one goes first. */
+/* What the last iteration posted for this one. */
 static void
 take_next_tasks(struct loop *loop)
 {

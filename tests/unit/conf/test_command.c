@@ -72,10 +72,10 @@ run(const struct conf *c, void *context)
 static const struct conf_command	 commands[] = {
 	{ .words = "", .tables = start_tables, .run = run,
 	  .summary = "Start a cluster." },
-	{ .words = "get", .run = run, .hidden = 1, .summary = "Hidden." },
 	{ .words = "get status", .tables = stop_tables, .run = run,
 	  .summary = "Print the state." },
 	{ .words = "get tasks", .run = run, .summary = "Print tasks." },
+	{ .words = "get", .run = run, .hidden = 1, .summary = "Hidden." },
 	{ .words = "set message timeout", .args = "DURATION", .min_args = 1,
 	  .max_args = 1, .run = run, .summary = "Set it." },
 	{ .words = "move-shard", .args = "DB COLLECTION INDEX SERVER",

@@ -401,29 +401,31 @@ test_cond_deadline(void)
 static void
 wait_0ms(void *arg)
 {
-	sleeper = fiber_self();
 	CU_ASSERT_EQUAL(fiber_cond_wait_until(&cond, 0), 0);
 	note("s");
 }
 
 static void
-busy_then_signal(void *arg)
+signal_from_timer(void *arg)
 {
-	uint64_t	 start = clock_mono_us();
-
-	while (clock_mono_us() - start < 3000)
-		;
 	CU_ASSERT_EQUAL(fiber_cond_signal(&cond), 1);
 }
 
 static void
 test_cond_signal_wins(void)
 {
+	struct loop_timer	*t;
+
 	begin();
 	fiber_spawn(loop, wait_0ms, NULL);
-	fiber_spawn(loop, busy_then_signal, NULL);
-	end();
+	loop_run_once(loop, 0);		/* it waits, with a timer that is due */
+	t = loop_timer_new(loop, signal_from_timer, NULL);
+	loop_timer_start(t, 0);		/* due a little later */
+	usleep(2000);			/* both are called in one iteration */
+	loop_run_once(loop, 1);
 	CU_ASSERT_STRING_EQUAL(seen, "s");
+	loop_timer_free(&t);
+	end();
 }
 
 static void
@@ -599,36 +601,59 @@ test_stack_size(void)
 	end();
 }
 
+/* Touch the lowest byte of the stack, then the one below. */
 static void
-overflow(void *arg)
+touch_below(void *arg)
 {
-	volatile char	 block[4096];
+	volatile char	*low;
+	ssize_t		 n;
 
-	block[0] = 1;
-	if (fiber_stack_left() > 0)	/* always: it dies before 0 */
-		overflow(arg);
-	CU_ASSERT_EQUAL(block[0], 1);
+	low = (char *)__builtin_frame_address(0) - fiber_stack_left();
+	/* The frame of fiber_stack_left() was below ours: look for the end of
+	 * the page. */
+	low -= (uintptr_t)low % 4096;
+	n = write(*(int *)arg, "a", 1);
+	low[4096] = 1;
+	n += write(*(int *)arg, "b", 1);
+	low[-1] = 1;
+	n += write(*(int *)arg, "c", 1);
+	_exit(n == 3 ? 0 : 1);
 }
 
 static void
-test_stack_overflow(void)
+suspend_for_ever(void *arg)
+{
+	fiber_suspend();
+}
+
+static void
+test_guard_page(void)
 {
 	struct rlimit	 none = { 0, 0 };
-	int		 status;
+	char		 text[8] = "";
+	int		 status, fds[2];
 	pid_t		 pid;
 
+	CU_ASSERT_EQUAL_FATAL(pipe(fds), 0);
 	if ((pid = fork()) == 0) {
 		setrlimit(RLIMIT_CORE, &none);
 		signal(SIGSEGV, SIG_DFL);
 		signal(SIGBUS, SIG_DFL);
 		close(STDERR_FILENO);
 		loop = loop_new();
-		fiber_spawn(loop, overflow, NULL);
+		/* Among others, so that something is mapped below. */
+		fiber_spawn(loop, suspend_for_ever, NULL);
+		fiber_spawn(loop, touch_below, &fds[1]);
+		fiber_spawn(loop, suspend_for_ever, NULL);
 		loop_run(loop);
 		_exit(0);
 	}
+	close(fds[1]);
 	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
 	CU_ASSERT_TRUE(WIFSIGNALED(status));
+	CU_ASSERT_EQUAL(read(fds[0], text, 3), 2);
+	CU_ASSERT_STRING_EQUAL(text, "ab");
+	close(fds[0]);
 }
 
 /* --- cost ---------------------------------------------------------------- */
@@ -716,8 +741,7 @@ UNIT_MAIN("fiber",
     { "a mutex can be waited for with a deadline", test_mutex_deadline },
     { "a group ends with its last member", test_group },
     { "stacks have the size that was set", test_stack_size },
-    { "an overflow of the stack ends in the guard page",
-      test_stack_overflow },
+    { "below a stack is a page that cannot be touched", test_guard_page },
     { "fibers are cheap", test_cost },
     { "memory that only a waiting fiber knows is no leak",
       test_memory_of_waiting })

@@ -68,7 +68,7 @@ static void
 test_timer_not_early(void)
 {
 	struct loop_timer	*t;
-	uint64_t		 start, us;
+	uint64_t		 start, us, best = UINT64_MAX;
 	int			 i;
 
 	begin();
@@ -83,11 +83,16 @@ test_timer_not_early(void)
 		CU_ASSERT_FALSE(loop_timer_is_running(t));
 	}
 	CU_ASSERT_EQUAL(strlen(seen), 20);
-	start = clock_mono_us();
-	loop_timer_start_us(t, 200);
-	loop_run(loop);
-	us = clock_mono_us() - start;
-	CU_ASSERT_TRUE(us >= 200);
+	/* Microseconds are no milliseconds: at least once in fifty. */
+	for (i = 0; i < 50; i++) {
+		start = clock_mono_us();
+		loop_timer_start_us(t, 200);
+		loop_run(loop);
+		us = clock_mono_us() - start;
+		CU_ASSERT_TRUE(us >= 200);
+		best = MIN(best, us);
+	}
+	CU_ASSERT_TRUE(best < 900);
 	loop_timer_free(&t);
 	CU_ASSERT_PTR_NULL(t);
 	loop_free(&loop);
