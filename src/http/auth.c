@@ -21,7 +21,7 @@
 #define SECRET_FILE_MAX_BYTES	4096
 #define CACHE_BUCKETS		4096
 
-/* ---- secrets --------------------------------------------------------------- */
+/* ---- secrets ------------------------------------------------------------ */
 
 int
 jwt_secrets_add(struct jwt_secrets *secrets, const void *p, size_t n,
@@ -123,7 +123,7 @@ jwt_secrets_clear(struct jwt_secrets *secrets)
 	OPENSSL_cleanse(secrets, sizeof(*secrets));
 }
 
-/* ---- cache ----------------------------------------------------------------- */
+/* ---- cache -------------------------------------------------------------- */
 
 struct entry {
 	struct entry		*chain;			/* same bucket */
@@ -256,7 +256,7 @@ jwt_cache_free(struct jwt_cache **cache)
 	free(c);
 }
 
-/* ---- the Authorization header ------------------------------------------------ */
+/* ---- the Authorization header ------------------------------------------- */
 
 static int
 parse_basic(const char *s, size_t n, struct auth_header *a)

@@ -80,7 +80,7 @@ static void	leave(struct http_client *c);
 static void	call_free(struct http_call *call);
 static void	call_finish(struct http_call *call, CURLcode code);
 
-/* ---- client -------------------------------------------------------------------- */
+/* ---- client ------------------------------------------------------------- */
 
 static void
 global_init(void)
@@ -249,7 +249,7 @@ action(struct http_client *c, curl_socket_t fd, int mask)
 	leave(c);
 }
 
-/* ---- libcurl's events ------------------------------------------------------------ */
+/* ---- libcurl's events --------------------------------------------------- */
 
 static int
 on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *fdarg)
@@ -343,7 +343,7 @@ reap(void *arg)
 	leave(c);
 }
 
-/* ---- callbacks of a call ------------------------------------------------------------ */
+/* ---- callbacks of a call ------------------------------------------------ */
 
 /* End the call with an error of ours; for use inside of callbacks. */
 static void
@@ -528,7 +528,7 @@ on_ssl_ctx(CURL *easy, void *ssl, void *arg)
 	return r == 0 ? CURLE_OK : CURLE_ABORTED_BY_CALLBACK;
 }
 
-/* ---- starting a call ---------------------------------------------------------------- */
+/* ---- starting a call ---------------------------------------------------- */
 
 static void
 add_header(struct http_call *call, const char *line)
@@ -740,7 +740,7 @@ http_client_start(struct http_client *c, const struct http_call_opts *o,
 	return 0;
 }
 
-/* ---- the end of a call ---------------------------------------------------------------- */
+/* ---- the end of a call -------------------------------------------------- */
 
 static void
 call_free(struct http_call *call)
@@ -888,7 +888,7 @@ http_call_resume_upload(struct http_call *call)
 	loop_task_post(call->client->loop, &call->resume_task);
 }
 
-/* ---- header of the answer ---------------------------------------------------------------- */
+/* ---- header of the answer ----------------------------------------------- */
 
 const char *
 http_call_header(const struct http_call *call, const char *name)

@@ -109,7 +109,7 @@ struct http_call_opts {
 	 * A request on a connection of the pool that turns out to be dead is
 	 * sent again silently when this is set, or for GET and HEAD; otherwise
 	 * the call ends with ERR_CLOSED and maybe_sent, as it may have been
-	 * executed.
+	 * executed.  (libcurl before 7.80 cannot be kept from repeating.)
 	 */
 	bool		 may_repeat;
 };

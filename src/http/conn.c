@@ -100,7 +100,7 @@ conn_close(struct conn *c, bool tell)
 	free(c);
 }
 
-/* ---- deadlines ------------------------------------------------------------------ */
+/* ---- deadlines ---------------------------------------------------------- */
 
 /*
  * The timer is not moved at each request: when it fires too early it is set
@@ -148,7 +148,7 @@ conn_timeout(void *arg)
 	conn_close(c, true);
 }
 
-/* ---- events --------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------- */
 
 static void
 conn_update(struct conn *c)
@@ -311,7 +311,7 @@ read_in(struct conn *c, uint64_t *turn)
 	return n > 0;
 }
 
-/* ---- request: head and body ------------------------------------------------------ */
+/* ---- request: head and body --------------------------------------------- */
 
 static bool
 step_head(struct conn *c, uint64_t *turn)
@@ -492,7 +492,7 @@ step_linger(struct conn *c)
 	return n > 0;
 }
 
-/* ---- answers ------------------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------ */
 
 static bool
 has_line(const struct buf *lines, const char *name)

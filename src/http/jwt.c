@@ -35,7 +35,7 @@ auth_secret_equal(const void *a, size_t na, const void *b, size_t nb)
 	return na == nb && CRYPTO_memcmp(a, b, na) == 0;
 }
 
-/* ---- making ----------------------------------------------------------------- */
+/* ---- making ------------------------------------------------------------- */
 
 static void
 sign(const void *secret, size_t nsecret, const void *p, size_t n,
@@ -101,7 +101,7 @@ jwt_make_user(const struct jwt_secrets *secrets, const char *user, int64_t iat,
 	return make(secrets, o);
 }
 
-/* ---- verifying ---------------------------------------------------------------- */
+/* ---- verifying ---------------------------------------------------------- */
 
 /* One base64url part that is a JSON object; *out is the caller's. */
 static int

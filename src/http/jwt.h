@@ -84,7 +84,7 @@ void	jwt_cache_set_secrets(struct jwt_cache *cache,
 	    const struct jwt_secrets *secrets);
 void	jwt_cache_free(struct jwt_cache **cache);
 
-/* ---- the Authorization header -------------------------------------------- */
+/* ---- the Authorization header ------------------------------------------- */
 
 enum auth_scheme {
 	AUTH_NONE,		/* no header, or a scheme we do not know */

@@ -12,7 +12,7 @@
 static void	req_notify_task(void *arg);
 static void	req_end(struct http_req *req);
 
-/* ---- life -------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------- */
 
 static char *
 copy_or_null(const char *s)
@@ -133,7 +133,7 @@ req_conn_gone(struct http_req *req, bool tell)
 		req_notify(req, what);
 }
 
-/* ---- reading ------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------ */
 
 enum http_method
 http_req_method(const struct http_req *req)
@@ -276,7 +276,7 @@ http_req_user(const struct http_req *req)
 	return req->user;
 }
 
-/* ---- answering ------------------------------------------------------------------- */
+/* ---- answering ---------------------------------------------------------- */
 
 void
 http_reply_header(struct http_req *req, const char *name, const char *value)
@@ -372,7 +372,7 @@ http_req_close_after(struct http_req *req)
 	req->close_after = true;
 }
 
-/* ---- streams ------------------------------------------------------------------------ */
+/* ---- streams ------------------------------------------------------------ */
 
 void
 http_stream_begin(struct http_req *req, int status, const char *type,

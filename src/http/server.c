@@ -236,7 +236,7 @@ http_server_get_stats(const struct http_server *srv,
 	st->body_bytes = srv->body_bytes;
 }
 
-/* ---- accepting ---------------------------------------------------------------- */
+/* ---- accepting ---------------------------------------------------------- */
 
 static void
 listener_update(struct http_server *srv)

@@ -138,7 +138,7 @@ struct http_server_stats {
 void	http_server_get_stats(const struct http_server *srv,
 	    struct http_server_stats *stats);
 
-/* ---- the request ------------------------------------------------------- */
+/* ---- the request -------------------------------------------------------- */
 
 enum http_method http_req_method(const struct http_req *req);
 /* Path as sent, still percent-encoded, without the query. */

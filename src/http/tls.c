@@ -89,7 +89,7 @@ ssl_new(const SSL_METHOD *method)
 	return ssl;
 }
 
-/* ---- certificates and keys ------------------------------------------------ */
+/* ---- certificates and keys ---------------------------------------------- */
 
 static BIO *
 bio_of(const void *pem, size_t len)
@@ -216,7 +216,7 @@ tls_add_authorities(SSL_CTX *ssl, const char *what, const void *pem,
 	return add_authorities(ssl, what, pem, len, false, m);
 }
 
-/* ---- contexts --------------------------------------------------------------- */
+/* ---- contexts ----------------------------------------------------------- */
 
 static struct tls_ctx *
 wrap(SSL_CTX *ssl)

@@ -27,7 +27,7 @@ static const struct {
 	{ "http+ssl", true }
 };
 
-/* ---- percent encoding ---------------------------------------------------- */
+/* ---- percent encoding --------------------------------------------------- */
 
 static int
 hex_value(int c)
@@ -111,7 +111,7 @@ bad:
 	return ERR_FORMAT;
 }
 
-/* ---- URLs ---------------------------------------------------------------- */
+/* ---- URLs --------------------------------------------------------------- */
 
 static int
 parse_port(const char *s, size_t n, uint16_t *port)
@@ -295,7 +295,7 @@ url_free(struct url *u)
 	memset(u, 0, sizeof(*u));
 }
 
-/* ---- endpoints ----------------------------------------------------------- */
+/* ---- endpoints ---------------------------------------------------------- */
 
 static int
 find_scheme(const char *s, size_t n)
@@ -365,7 +365,7 @@ url_to_endpoint(const char *url, char **endpoint, struct err_msg *m)
 	return 0;
 }
 
-/* ---- query strings ------------------------------------------------------- */
+/* ---- query strings ------------------------------------------------------ */
 
 static int
 add_param(struct url_query *q, const char *s, size_t n)

@@ -108,7 +108,13 @@ handle(struct http_req *req, void *arg)
 		http_stream_end(req);
 	} else if (strcmp(path, "/204") == 0)
 		http_reply(req, 204, NULL, NULL);
-	else
+	else if (strcmp(path, "/pause") == 0) {
+		http_server_pause_accept(srv, true);
+		http_reply(req, 200, NULL, NULL);
+	} else if (strcmp(path, "/end") == 0) {
+		http_server_free(&srv);
+		http_reply(req, 200, NULL, NULL);
+	} else
 		handle_echo(req);
 }
 
@@ -862,6 +868,75 @@ test_given_socket(void)
 	stop();
 }
 
+static void
+refusal(void *arg, int status, const char *why, struct buf *b,
+    const char **type)
+{
+	*type = "application/json";
+	buf_printf(b, "{\"code\":%d,\"errorMessage\":\"%s\"}", status, why);
+}
+
+static void
+test_refusal_body(void)
+{
+	char	*s;
+
+	start(OPTS(opt->refusal = refusal));
+	s = ask("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+	    NULL);
+	CU_ASSERT_STRING_EQUAL(s, "HTTP/1.1 501 Not Implemented\r\n"
+	    "content-type: application/json\r\nconnection: Close\r\n"
+	    "content-length: 88\r\nserver: ArangoDB\r\n"
+	    "x-content-type-options: nosniff\r\n\r\n"
+	    "{\"code\":501,\"errorMessage\":\"Support for "
+	    "Transfer-Encoding: chunked is not implemented.\"}");
+	free(s);
+	stop();
+}
+
+/* It asked, but does not read. */
+static void
+test_stuck_reader(void)
+{
+	struct http_server_stats st;
+	uint64_t		 end = now_ms() + PATIENCE_MS;
+	int			 fd;
+
+	start(OPTS(opt->write_timeout_ms = 200));
+	fd = dial();
+	say_text(fd, "GET /big?n=30000000 HTTP/1.1\r\n\r\n");
+	do {
+		loop_run_once(loop, 1);
+		http_server_get_stats(srv, &st);
+	} while (st.connections > 0 && now_ms() < end);
+	CU_ASSERT_EQUAL(st.connections, 0);
+	close(fd);
+	stop();
+}
+
+static void
+test_end_inside_handler(void)
+{
+	struct buf	 b = BUF_INIT;
+	int		 fd;
+
+	start(OPTS());
+	fd = dial();
+	say_text(fd, "GET /pause HTTP/1.1\r\n\r\nGET /x HTTP/1.1\r\n\r\n");
+	CU_ASSERT(hear(fd, &b, NULL, 0));
+	CU_ASSERT_EQUAL(b.len, 0);
+	close(fd);
+	http_server_resume_accept(srv);
+	fd = dial();
+	say_text(fd, "GET /end HTTP/1.1\r\n\r\nGET /x HTTP/1.1\r\n\r\n");
+	CU_ASSERT(hear(fd, &b, NULL, 0));
+	CU_ASSERT_PTR_NULL(srv);
+	CU_ASSERT_EQUAL(b.len, 0);
+	close(fd);
+	buf_free(&b);
+	stop();
+}
+
 /* One at a time over a kept connection, as a driver does it. */
 static void
 test_round_trip_time(void)
@@ -909,4 +984,8 @@ UNIT_MAIN("server",
     { "connections beyond the limit wait", test_connection_limit },
     { "100-continue is answered before the body", test_continue },
     { "a listening socket can be given", test_given_socket },
+    { "the caller words what the server refuses", test_refusal_body },
+    { "who does not read an answer is cut off", test_stuck_reader },
+    { "a handler may close everything under itself",
+      test_end_inside_handler },
     { "a round trip is measured", test_round_trip_time })

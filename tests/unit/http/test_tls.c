@@ -323,9 +323,11 @@ test_keyfile_errors(void)
 {
 	struct tls_server_opts	 t = { .client_auth =
 				    TLS_CLIENT_CERT_REQUIRED };
-	struct buf		 b = BUF_INIT;
+	struct buf		 b = BUF_INIT, plain = BUF_INIT;
 	struct tls_ctx		*ctx;
 	struct err_msg		 m;
+	EVP_PKEY		*key;
+	char			 pass[] = "secret";
 	char			 path[] = "/tmp/test_tls.XXXXXX";
 	BIO			*bio;
 	char			*s;
@@ -348,15 +350,14 @@ test_keyfile_errors(void)
 	/* Encrypted: must not ask a terminal. */
 	buf_reset(&b);
 	pki_cert(server, &b);
+	pki_key(server, &plain);
+	bio = BIO_new_mem_buf(plain.data, (int)plain.len);
+	key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+	BIO_free(bio);
 	bio = BIO_new(BIO_s_mem());
-	{
-		EVP_PKEY	*k = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-		char		 pass[] = "secret";
-
-		PEM_write_bio_PrivateKey(bio, k, EVP_aes_128_cbc(),
-		    (unsigned char *)pass, 6, NULL, NULL);
-		EVP_PKEY_free(k);
-	}
+	PEM_write_bio_PrivateKey(bio, key, EVP_aes_128_cbc(),
+	    (unsigned char *)pass, 6, NULL, NULL);
+	EVP_PKEY_free(key);
 	n = BIO_get_mem_data(bio, &s);
 	buf_append(&b, s, (size_t)n);
 	BIO_free(bio);
@@ -369,6 +370,7 @@ test_keyfile_errors(void)
 	t.ca_pem_len = 7;
 	CU_ASSERT_EQUAL(tls_server_new(&t, &ctx, &m), ERR_TLS);
 	unlink(path);
+	buf_free(&plain);
 	buf_free(&b);
 	free_pki();
 }
