@@ -26,9 +26,9 @@ struct http_client_opts {
 	uint32_t	 max_connections;	/* 0: no limit */
 	uint32_t	 max_connections_per_host;	/* 0: no limit */
 	uint32_t	 max_idle_connections;	/* kept in the pool */
-	const char	*ca_pem;	/* authorities; NULL: those of the system */
+	const char	*ca_pem;	/* authorities; NULL: the system's */
 	size_t		 ca_pem_len;
-	const char	*cert_pem;	/* client certificate and key, or NULL */
+	const char	*cert_pem;	/* certificate and key, or NULL */
 	size_t		 cert_pem_len;
 	bool		 no_verify;	/* accept any server certificate */
 	const char	*user_agent;	/* NULL: none is sent */
@@ -76,17 +76,17 @@ struct http_call_opts {
 	enum http_body_mode body_mode;
 	/*
 	 * Or: a body of upload_len bytes, asked for in pieces.  Fill at most
-	 * n bytes and return how many; 0: nothing now, http_call_resume_upload()
-	 * asks again; negative: give up with that error.
+	 * n bytes and return how many; 0: nothing now,
+	 * http_call_resume_upload() asks again; negative: give up with it.
 	 */
 	int64_t		 upload_len;	/* -1: no upload callback */
 	long		(*on_upload)(void *arg, uint8_t *p, size_t n);
 
 	uint32_t	 connect_timeout_ms;
 	uint32_t	 total_timeout_ms;	/* 0: none */
-	uint32_t	 stall_timeout_ms;	/* fewer than one byte a second
-						 * for that long (whole
-						 * seconds, rounded up); 0: none */
+	uint32_t	 stall_timeout_ms;	/* less than a byte a second for
+						 * that long (rounded up to
+						 * seconds); 0: none */
 	size_t		 max_body_bytes;	/* of a collected body: above it
 						 * the call ends, ERR_TOO_BIG */
 

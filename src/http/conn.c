@@ -11,7 +11,8 @@
 
 #define CONN_READ_BYTES		(16 * 1024)	/* step of reading heads */
 #define CONN_AHEAD_BYTES	(64 * 1024)	/* kept of pipelined requests */
-#define CONN_TURN_BYTES		(8 * 1024 * 1024)	/* then others go first */
+/* Then other connections have their turn. */
+#define CONN_TURN_BYTES		(8 * 1024 * 1024)
 #define CONN_JOIN_BYTES		(16 * 1024)	/* smaller ones share a block */
 #define CONN_LINGER_MS		2000
 #define CONN_LINGER_BYTES	((uint64_t)256 * 1024 * 1024)

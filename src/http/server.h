@@ -68,8 +68,8 @@ struct http_header {
 struct http_server_opts {
 	const char	*address;	/* numeric IPv4 or IPv6 */
 	uint16_t	 port;		/* 0: any free one */
-	int		 fd;		/* listening socket to use instead
-					 * (taken over, closed at the end); -1 */
+	int		 fd;		/* listening socket to use instead;
+					 * taken over; -1: none */
 	struct tls_ctx	*tls;		/* a server context (its own reference
 					 * is taken), NULL: plain HTTP */
 	uint32_t	 max_connections;	/* more wait in the backlog */
@@ -102,7 +102,8 @@ struct http_server_opts {
 	.max_header_bytes = 64 * 1024, .max_target_bytes = 32 * 1024,	\
 	.max_body_bytes = 1024 * 1024,					\
 	.max_total_body_bytes = 64 * 1024 * 1024,			\
-	.request_timeout_ms = 300 * 1000, .idle_timeout_ms = 600 * 1000,	\
+	.request_timeout_ms = 300 * 1000,				\
+	.idle_timeout_ms = 600 * 1000,					\
 	.write_timeout_ms = 300 * 1000 }
 
 struct http_server;
@@ -132,7 +133,7 @@ void	http_server_resume_accept(struct http_server *srv);
 struct http_server_stats {
 	uint64_t	connections;	/* open now */
 	uint64_t	requests;	/* given to the handler, ever */
-	uint64_t	refused;	/* answered 4xx/5xx by the server itself */
+	uint64_t	refused;	/* answered by the server itself */
 	uint64_t	body_bytes;	/* held now, under the budget */
 };
 void	http_server_get_stats(const struct http_server *srv,

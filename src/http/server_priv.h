@@ -66,7 +66,7 @@ struct conn {
 	uint64_t		 discarded;	/* CONN_LINGER */
 	struct loop_timer	*timer;
 	uint64_t		 deadline_ms;	/* 0: none */
-	uint64_t		 armed_ms;	/* when the timer fires; 0: off */
+	uint64_t		 armed_ms;	/* of the timer; 0: off */
 	struct loop_task	 run_task;
 	char			 peer[CONN_PEER_BYTES];
 	uint16_t		 peer_port;

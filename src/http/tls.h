@@ -42,7 +42,7 @@ struct tls_server_opts {
 struct tls_client_opts {
 	const void	*ca_pem;	/* NULL: authorities of the system */
 	size_t		 ca_pem_len;
-	const void	*cert_pem;	/* certificate, chain and key, or NULL */
+	const void	*cert_pem;	/* certificate, chain, key; or NULL */
 	size_t		 cert_pem_len;
 	bool		 no_verify;
 };

@@ -17,10 +17,10 @@
 struct url {
 	bool		 tls;
 	char		*user, *password;	/* decoded, NULL when absent */
-	char		*host;			/* without brackets */
-	uint16_t	 port;			/* the scheme's when absent: 80, 443 */
-	char		*path;			/* as written, at least "/" */
-	char		*query;			/* as written, NULL when absent */
+	char		*host;		/* without brackets */
+	uint16_t	 port;		/* the scheme's when absent: 80, 443 */
+	char		*path;		/* as written, at least "/" */
+	char		*query;		/* as written, NULL when absent */
 };
 
 /* 0, or ERR_FORMAT / ERR_RANGE with a sentence in m (may be NULL). */
@@ -31,8 +31,7 @@ void	url_free(struct url *u);
 
 /*
  * Endpoints as ArangoDB writes them: tcp://h:p and ssl://h:p, http://,
- * https://, http+tcp://, http+ssl:// (also h2:// spellings' aliases vst:// are
- * refused).  The result is "http://h:p" or "https://h:p", IPv6 hosts in
+ * https://, http+tcp://, http+ssl://; others are refused.  The result is "http://h:p" or "https://h:p", IPv6 hosts in
  * brackets; default_port is used when the endpoint names none (0: refuse).
  */
 int	url_from_endpoint(const char *endpoint, uint16_t default_port,

@@ -220,7 +220,7 @@ run(struct seen *s)
 	CU_ASSERT_EQUAL(s->done, 1);
 }
 
-static struct http_call_opts	*opt;
+static struct http_call_opts	*q;
 
 static struct http_call_opts *
 new_opts(void)
@@ -232,8 +232,8 @@ new_opts(void)
 	return &o;
 }
 
-/* Options of a call; CALL(opt->url = a, opt->method = b) */
-#define CALL(...)	(opt = new_opts(), ##__VA_ARGS__, opt)
+/* Options of a call; CALL(q->url = a, q->method = b) */
+#define CALL(...)	(q = new_opts(), ##__VA_ARGS__, q)
 
 static void
 test_methods(void)
@@ -264,8 +264,8 @@ test_methods(void)
 	start();
 	for (i = 0; i < NITEMS(t); i++) {
 		s = (struct seen){ 0 };
-		begin(&s, CALL(opt->method = t[i].method, opt->url = url("/p?q=%20"),
-		    opt->body = t[i].body, opt->body_len = t[i].body == NULL ? 0 :
+		begin(&s, CALL(q->method = t[i].method,
+		    q->url = url("/p?q=%20"), q->body = t[i].body, q->body_len = t[i].body == NULL ? 0 :
 		    strlen(t[i].body)));
 		CU_ASSERT_EQUAL(s.done, 0);
 		run(&s);
@@ -291,15 +291,15 @@ test_headers(void)
 	struct err_msg	 m;
 
 	start();
-	begin(&s, CALL(opt->method = "POST", opt->url = url("/"), opt->headers = h,
-	    opt->body = "abc", opt->body_len = 3));
+	begin(&s, CALL(q->method = "POST", q->url = url("/"),
+	    q->headers = h, q->body = "abc", q->body_len = 3));
 	run(&s);
 	CU_ASSERT_PTR_NOT_NULL(strstr((char *)s.res.body.data,
 	    "type=x/y expect=- agent=me len=3"));
-	CU_ASSERT_EQUAL(http_client_start(client, CALL(opt->url = url("/"),
-	    opt->headers = bad), NULL, &m), ERR_USAGE);
-	CU_ASSERT_EQUAL(http_client_start(client, CALL(opt->url = url("/"),
-	    opt->method = "BREW"), NULL, &m), ERR_USAGE);
+	CU_ASSERT_EQUAL(http_client_start(client, CALL(q->url = url("/"),
+	    q->headers = bad), NULL, &m), ERR_USAGE);
+	CU_ASSERT_EQUAL(http_client_start(client, CALL(q->url = url("/"),
+	    q->method = "BREW"), NULL, &m), ERR_USAGE);
 	stop();
 }
 
@@ -316,8 +316,8 @@ test_big_upload(void)
 	for (i = 0; i < n; i++)
 		sum = sum * 31 + (big[i] = (uint8_t)i);
 	snprintf(want, sizeof(want), "n=%zu sum=%u", n, sum);
-	begin(&s, CALL(opt->method = "PUT", opt->url = url("/"), opt->body = big,
-	    opt->body_len = n, opt->body_mode = HTTP_BODY_OWN));
+	begin(&s, CALL(q->method = "PUT", q->url = url("/"), q->body = big,
+	    q->body_len = n, q->body_mode = HTTP_BODY_OWN));
 	run(&s);
 	CU_ASSERT_PTR_NOT_NULL(strstr((char *)s.res.body.data, want));
 	CU_ASSERT_PTR_NOT_NULL(strstr((char *)s.res.body.data, "expect=-"));
@@ -325,8 +325,8 @@ test_big_upload(void)
 	CU_ASSERT(s.res.maybe_sent);
 	/* The same bytes, asked for piece by piece, with a pause. */
 	s = (struct seen){ .up_at_once = 10007, .up_stop = 1000000 };
-	begin(&s, CALL(opt->method = "PUT", opt->url = url("/"),
-	    opt->upload_len = (int64_t)n, opt->on_upload = on_upload));
+	begin(&s, CALL(q->method = "PUT", q->url = url("/"),
+	    q->upload_len = (int64_t)n, q->on_upload = on_upload));
 	turn(100);
 	CU_ASSERT_EQUAL(s.up, 1000000);
 	CU_ASSERT_EQUAL(s.done, 0);
@@ -345,7 +345,8 @@ test_download_pause(void)
 	size_t		 n = 50 * 1000 * 1000, before;
 
 	start();
-	begin(&s, CALL(opt->url = url("/stream?n=50000000"), opt->on_data = on_data));
+	begin(&s, CALL(q->url = url("/stream?n=50000000"),
+	    q->on_data = on_data));
 	turn(200);
 	/* We stopped, and so did the server. */
 	CU_ASSERT(s.bytes >= 100000 && s.bytes < 200000);
@@ -370,17 +371,17 @@ test_limits(void)
 	struct seen	 s = { 0 };
 
 	start();
-	begin(&s, CALL(opt->url = url("/stream?n=1001"), opt->max_body_bytes = 1000));
+	begin(&s, CALL(q->url = url("/stream?n=1001"), q->max_body_bytes = 1000));
 	run(&s);
 	CU_ASSERT_EQUAL(s.res.err, ERR_TOO_BIG);
 	CU_ASSERT_EQUAL(s.res.status, 200);
 	s = (struct seen){ 0 };
-	begin(&s, CALL(opt->url = url("/stream?n=1000"), opt->max_body_bytes = 1000));
+	begin(&s, CALL(q->url = url("/stream?n=1000"), q->max_body_bytes = 1000));
 	run(&s);
 	CU_ASSERT_EQUAL(s.res.err, 0);
 	CU_ASSERT_EQUAL(s.res.body.len, 1000);
 	s = (struct seen){ .refuse = ERR_CORRUPT };
-	begin(&s, CALL(opt->url = url("/stream?n=5000000"), opt->on_data = on_data));
+	begin(&s, CALL(q->url = url("/stream?n=5000000"), q->on_data = on_data));
 	run(&s);
 	CU_ASSERT_EQUAL(s.res.err, ERR_CORRUPT);
 	CU_ASSERT_EQUAL(s.pieces, 1);
@@ -395,7 +396,7 @@ test_timeouts(void)
 
 	start();
 	began = loop_now_ms(loop);
-	begin(&s, CALL(opt->url = url("/keep"), opt->total_timeout_ms = 150));
+	begin(&s, CALL(q->url = url("/keep"), q->total_timeout_ms = 150));
 	run(&s);
 	CU_ASSERT_EQUAL(s.res.err, ERR_TIMEOUT);
 	CU_ASSERT(s.res.maybe_sent);
@@ -403,7 +404,7 @@ test_timeouts(void)
 	CU_ASSERT(s.res.msg.text[0] != '\0');
 	http_reply(kept, 200, NULL, NULL);
 	s = (struct seen){ 0 };
-	begin(&s, CALL(opt->url = url("/keep"), opt->stall_timeout_ms = 1000));
+	begin(&s, CALL(q->url = url("/keep"), q->stall_timeout_ms = 1000));
 	run(&s);
 	CU_ASSERT_EQUAL(s.res.err, ERR_TIMEOUT);
 	http_reply(kept, 200, NULL, NULL);
@@ -417,7 +418,7 @@ test_broken_connections(void)
 	char		*u;
 
 	start();
-	begin(&s, CALL(opt->method = "POST", opt->url = url("/drop")));
+	begin(&s, CALL(q->method = "POST", q->url = url("/drop")));
 	run(&s);
 	CU_ASSERT_EQUAL(s.res.err, ERR_CLOSED);
 	CU_ASSERT_EQUAL(s.res.status, 0);
@@ -425,7 +426,7 @@ test_broken_connections(void)
 	u = xstrdup(url("/"));
 	http_server_free(&srv);
 	s = (struct seen){ 0 };
-	begin(&s, CALL(opt->url = u));
+	begin(&s, CALL(q->url = u));
 	run(&s);
 	CU_ASSERT_EQUAL(s.res.err, -ECONNREFUSED);
 	CU_ASSERT_FALSE(s.res.maybe_sent);
@@ -459,13 +460,13 @@ test_no_silent_repeat(void)
 	o.handler = handle_count;
 	posts = 0;
 	CU_ASSERT_EQUAL_FATAL(http_server_new(loop, &o, &srv, &m), 0);
-	begin(&s, CALL(opt->method = "POST", opt->url = url("/"), opt->body = "1",
-	    opt->body_len = 1));
+	begin(&s, CALL(q->method = "POST", q->url = url("/"), q->body = "1",
+	    q->body_len = 1));
 	run(&s);
 	CU_ASSERT_EQUAL(s.res.status, 200);
 	s = (struct seen){ 0 };
-	begin(&s, CALL(opt->method = "POST", opt->url = url("/"), opt->body = "2",
-	    opt->body_len = 1));
+	begin(&s, CALL(q->method = "POST", q->url = url("/"), q->body = "2",
+	    q->body_len = 1));
 	run(&s);
 	CU_ASSERT_EQUAL(s.res.err, ERR_CLOSED);
 	CU_ASSERT(s.res.maybe_sent);
@@ -480,7 +481,7 @@ test_cancel(void)
 	struct seen	 s = { 0 }, t = { .cancel = true };
 
 	start();
-	begin(&s, CALL(opt->url = url("/keep")));
+	begin(&s, CALL(q->url = url("/keep")));
 	while (kept == NULL)
 		loop_run_once(loop, 1);
 	http_call_cancel(&s.call);
@@ -490,7 +491,7 @@ test_cancel(void)
 	CU_ASSERT_FALSE(http_req_is_alive(kept));
 	http_reply(kept, 200, NULL, NULL);
 	/* From inside of its own callback. */
-	begin(&t, CALL(opt->url = url("/stream?n=5000000"), opt->on_data = on_data));
+	begin(&t, CALL(q->url = url("/stream?n=5000000"), q->on_data = on_data));
 	turn(100);
 	CU_ASSERT_EQUAL(t.pieces, 1);
 	CU_ASSERT_EQUAL(t.done, 0);
@@ -498,12 +499,12 @@ test_cancel(void)
 	CU_ASSERT_EQUAL(st.connections, 0);
 	/* And before anything happened. */
 	s = (struct seen){ 0 };
-	begin(&s, CALL(opt->url = url("/")));
+	begin(&s, CALL(q->url = url("/")));
 	http_call_cancel(&s.call);
 	turn(5);
 	CU_ASSERT_EQUAL(s.done, 0);
 	/* A client is freed with a call under way. */
-	begin(&s, CALL(opt->url = url("/")));
+	begin(&s, CALL(q->url = url("/")));
 	loop_run_once(loop, 0);
 	stop();
 }
@@ -516,7 +517,7 @@ start_another(void *arg, struct http_call *call, const uint8_t *p, size_t n)
 	struct seen	*s = arg;
 
 	if (s->pieces++ == 0)
-		begin(&nested, CALL(opt->url = url("/nested")));
+		begin(&nested, CALL(q->url = url("/nested")));
 	return 0;
 }
 
@@ -538,14 +539,14 @@ test_calls_inside_callbacks(void)
 
 	start();
 	nested = (struct seen){ 0 };
-	begin(&s, CALL(opt->url = url("/stream?n=100000"),
-	    opt->on_data = start_another));
+	begin(&s, CALL(q->url = url("/stream?n=100000"),
+	    q->on_data = start_another));
 	run(&s);
 	run(&nested);
 	CU_ASSERT_PTR_NOT_NULL(strstr((char *)nested.res.body.data,
 	    "/nested"));
 	s = (struct seen){ 0 };
-	o = CALL(opt->url = url("/"), opt->on_done = free_client, opt->arg = &s);
+	o = CALL(q->url = url("/"), q->on_done = free_client, q->arg = &s);
 	CU_ASSERT_EQUAL(http_client_start(client, o, NULL, &m), 0);
 	while (s.done == 0)
 		loop_run_once(loop, 1);
@@ -563,8 +564,8 @@ test_many_at_once(void)
 	start();
 	memset(s, 0, sizeof(s));
 	for (i = 0; i < MANY; i++)
-		begin(&s[i], CALL(opt->method = "POST", opt->url = url("/m"),
-		    opt->body = &i, opt->body_len = sizeof(i)));
+		begin(&s[i], CALL(q->method = "POST", q->url = url("/m"),
+		    q->body = &i, q->body_len = sizeof(i)));
 	for (i = 0; i < MANY; i++) {
 		run(&s[i]);
 		CU_ASSERT_EQUAL(s[i].res.status, 404);
@@ -605,8 +606,8 @@ test_fetch(void)
 	o.arg = loop;
 	CU_ASSERT_EQUAL_FATAL(http_server_new(loop, &o, &srv, &m), 0);
 	pthread_create(&thread, NULL, serve, loop);
-	CU_ASSERT_EQUAL(http_client_fetch(NULL, CALL(opt->method = "PUT",
-	    opt->url = url("/"), opt->body = "abc", opt->body_len = 3), &res), 0);
+	CU_ASSERT_EQUAL(http_client_fetch(NULL, CALL(q->method = "PUT",
+	    q->url = url("/"), q->body = "abc", q->body_len = 3), &res), 0);
 	pthread_join(thread, NULL);
 	CU_ASSERT_EQUAL(res.status, 202);
 	CU_ASSERT_EQUAL(res.body.len, 3);
@@ -615,7 +616,7 @@ test_fetch(void)
 	http_result_free(&res);
 	http_server_free(&srv);
 	loop_free(&loop);
-	CU_ASSERT(http_client_fetch(NULL, CALL(opt->url = "gopher://x/"), &res)
+	CU_ASSERT(http_client_fetch(NULL, CALL(q->url = "gopher://x/"), &res)
 	    < 0);
 	CU_ASSERT(res.msg.text[0] != '\0');
 	http_result_free(&res);

@@ -322,7 +322,8 @@ test_head(void)
 
 	start(OPTS());
 	fd = dial();
-	say_text(fd, "HEAD /big?n=5000 HTTP/1.1\r\n\r\nGET /x HTTP/1.1\r\n\r\n");
+	say_text(fd, "HEAD /big?n=5000 HTTP/1.1\r\n\r\n"
+	    "GET /x HTTP/1.1\r\n\r\n");
 	hear(fd, &b, "GET /x", 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr((char *)b.data,
 	    "content-length: 5000\r\n"));
@@ -672,8 +673,8 @@ test_pipelining(void)
 	start(OPTS());
 	fd = dial();
 	for (i = 0; i < 2000; i++)
-		buf_printf(&in, "POST /p%d HTTP/1.1\r\nContent-Length: 4\r\n\r\n"
-		    "%04d", i, i);
+		buf_printf(&in, "POST /p%d HTTP/1.1\r\nContent-Length: 4"
+		    "\r\n\r\n%04d", i, i);
 	buf_append_str(&in, "GET /last HTTP/1.1\r\nConnection: close\r\n\r\n");
 	/* All at once, while the first one waits for its answer. */
 	say_text(fd, "GET /keep HTTP/1.1\r\n\r\n");
@@ -724,7 +725,8 @@ test_stream(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr((char *)b.data,
 	    "\r\n\r\n5\r\nsssss\r\n0\r\n\r\n"));
 	buf_reset(&b);
-	say_text(fd, "HEAD /stream?n=5 HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n");
+	say_text(fd, "HEAD /stream?n=5 HTTP/1.1\r\n\r\n"
+	    "GET /b HTTP/1.1\r\n\r\n");
 	hear(fd, &b, "GET /b", 0);
 	CU_ASSERT_PTR_NULL(strstr((char *)b.data, "sssss"));
 	close(fd);
