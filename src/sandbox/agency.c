@@ -435,9 +435,8 @@ take_all(struct agency *a, struct json_object *tree, int64_t index)
 	return 0;
 }
 
-/* The answer of a poll. */
-static int
-take_answer(struct agency *a, struct json_object *answer)
+int
+agency_take_answer(struct agency *a, struct json_object *answer)
 {
 	struct json_object	*result, *log, *tree;
 	int64_t			 index;
@@ -493,7 +492,7 @@ poll_once(struct agency *a, bool *afresh)
 			*afresh = true;
 		return ERR_TIMEOUT;
 	}
-	r = take_answer(a, answer);
+	r = agency_take_answer(a, answer);
 	json_object_put(answer);
 	*afresh = r != 0;
 	return r;

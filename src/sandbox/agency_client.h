@@ -40,6 +40,11 @@ struct agency {
 	bool			 beating;
 };
 
+/*
+ * Bring the local copy up to what the answer of a poll says; 0, or
+ * ERR_PROTOCOL: it does not continue what we have, all has to be read anew.
+ */
+int	agency_take_answer(struct agency *a, struct json_object *answer);
 void	agency_unref(struct agency *a);
 /* One POST to /_api/agency/<what>; returns the status, 0 without answer. */
 int	agency_post(struct agency *a, const char *what,

@@ -51,3 +51,10 @@ FUZZ_BINS += tests/fuzz/fuzz_frame
 tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz_frame.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_frame_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_frame_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+if SANDBOX
+FUZZ_BINS += tests/fuzz/fuzz_agency
+endif
+tests_fuzz_fuzz_agency_SOURCES = tests/fuzz/fuzz_agency.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_agency_LDADD = src/sandbox/libsandbox.a $(FUZZ_LIBS)
+tests_fuzz_fuzz_agency_LDFLAGS = $(FUZZ_LDFLAGS_ALL)

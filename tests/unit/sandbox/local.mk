@@ -24,6 +24,15 @@ tests_unit_sandbox_test_store_crash_LDADD = $(SANDBOX_TEST_LIBS)
 UNIT_SANDBOX += tests/unit/sandbox/test_store_clients
 tests_unit_sandbox_test_store_clients_SOURCES = tests/unit/sandbox/test_store_clients.c
 tests_unit_sandbox_test_store_clients_LDADD = $(SANDBOX_TEST_LIBS)
+UNIT_SANDBOX += tests/unit/sandbox/test_agency_store
+tests_unit_sandbox_test_agency_store_SOURCES = tests/unit/sandbox/test_agency_store.c
+tests_unit_sandbox_test_agency_store_LDADD = $(SANDBOX_TEST_LIBS)
+UNIT_SANDBOX += tests/unit/sandbox/test_supervision
+tests_unit_sandbox_test_supervision_SOURCES = tests/unit/sandbox/test_supervision.c
+tests_unit_sandbox_test_supervision_LDADD = $(SANDBOX_TEST_LIBS)
+UNIT_SANDBOX += tests/unit/sandbox/test_cluster
+tests_unit_sandbox_test_cluster_SOURCES = tests/unit/sandbox/test_cluster.c
+tests_unit_sandbox_test_cluster_LDADD = $(SANDBOX_TEST_LIBS)
 endif
 endif
 check_PROGRAMS += $(UNIT_SANDBOX)
