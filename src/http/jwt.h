@@ -58,8 +58,8 @@ struct jwt_claims {
 
 /*
  * The rules of arangod [arangod/Auth/TokenCache.cpp]: header alg "HS256" and
- * typ "JWT"; signature under any of the secrets; iss "arangodb"; preferred_username
- * a non-empty string, or a server_id of any value; exp, if present, a number
+ * typ "JWT"; signature under any of the secrets; iss "arangodb";
+ * preferred_username a non-empty string, or a server_id of any value; exp, if present, a number
  * that is neither 0 nor past; allowed_paths, if present, a non-empty array of
  * strings.  0, ERR_FORMAT (not a token, or fields that break a rule),
  * ERR_DENIED (signature), ERR_TIMEOUT (expired).  now: seconds since 1970.

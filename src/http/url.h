@@ -31,8 +31,9 @@ void	url_free(struct url *u);
 
 /*
  * Endpoints as ArangoDB writes them: tcp://h:p and ssl://h:p, http://,
- * https://, http+tcp://, http+ssl://; others are refused.  The result is "http://h:p" or "https://h:p", IPv6 hosts in
- * brackets; default_port is used when the endpoint names none (0: refuse).
+ * https://, http+tcp://, http+ssl://; others are refused.  The result is
+ * "http://h:p" or "https://h:p", IPv6 hosts in brackets; default_port is used
+ * when the endpoint names none (0: refuse).
  */
 int	url_from_endpoint(const char *endpoint, uint16_t default_port,
 	    char **url, struct err_msg *m);

@@ -265,7 +265,8 @@ test_methods(void)
 	for (i = 0; i < NITEMS(t); i++) {
 		s = (struct seen){ 0 };
 		begin(&s, CALL(q->method = t[i].method,
-		    q->url = url("/p?q=%20"), q->body = t[i].body, q->body_len = t[i].body == NULL ? 0 :
+		    q->url = url("/p?q=%20"), q->body = t[i].body,
+		    q->body_len = t[i].body == NULL ? 0 :
 		    strlen(t[i].body)));
 		CU_ASSERT_EQUAL(s.done, 0);
 		run(&s);
@@ -371,17 +372,20 @@ test_limits(void)
 	struct seen	 s = { 0 };
 
 	start();
-	begin(&s, CALL(q->url = url("/stream?n=1001"), q->max_body_bytes = 1000));
+	begin(&s, CALL(q->url = url("/stream?n=1001"),
+	    q->max_body_bytes = 1000));
 	run(&s);
 	CU_ASSERT_EQUAL(s.res.err, ERR_TOO_BIG);
 	CU_ASSERT_EQUAL(s.res.status, 200);
 	s = (struct seen){ 0 };
-	begin(&s, CALL(q->url = url("/stream?n=1000"), q->max_body_bytes = 1000));
+	begin(&s, CALL(q->url = url("/stream?n=1000"),
+	    q->max_body_bytes = 1000));
 	run(&s);
 	CU_ASSERT_EQUAL(s.res.err, 0);
 	CU_ASSERT_EQUAL(s.res.body.len, 1000);
 	s = (struct seen){ .refuse = ERR_CORRUPT };
-	begin(&s, CALL(q->url = url("/stream?n=5000000"), q->on_data = on_data));
+	begin(&s, CALL(q->url = url("/stream?n=5000000"),
+	    q->on_data = on_data));
 	run(&s);
 	CU_ASSERT_EQUAL(s.res.err, ERR_CORRUPT);
 	CU_ASSERT_EQUAL(s.pieces, 1);
@@ -491,7 +495,8 @@ test_cancel(void)
 	CU_ASSERT_FALSE(http_req_is_alive(kept));
 	http_reply(kept, 200, NULL, NULL);
 	/* From inside of its own callback. */
-	begin(&t, CALL(q->url = url("/stream?n=5000000"), q->on_data = on_data));
+	begin(&t, CALL(q->url = url("/stream?n=5000000"),
+	    q->on_data = on_data));
 	turn(100);
 	CU_ASSERT_EQUAL(t.pieces, 1);
 	CU_ASSERT_EQUAL(t.done, 0);
