@@ -3,7 +3,8 @@
  *
  * json-c's strict mode still takes "1.", -01, NaN, {'a':1}, control characters
  * in strings, lone surrogates and overlong UTF-8, and saturates integers
- * beyond 64 bits.  So the text is checked here, and json-c only builds the tree.
+ * beyond 64 bits.  So the text is checked here, and json-c only builds the
+ * tree.
  */
 #include <string.h>
 
@@ -171,7 +172,8 @@ check_compound(struct check *c, char close)
 			if (*c->p == close)
 				break;
 			if (*c->p != ',')
-				return bad(c, "',' or closing bracket expected");
+				return bad(c,
+				    "',' or closing bracket expected");
 			c->p++;
 			if (!next_token(c))
 				return false;

@@ -423,7 +423,7 @@ json_bool_or(struct json_object *o, const char *path, bool dflt)
 	return dflt;
 }
 
-/* ---- whole values --------------------------------------------------------- */
+/* ---- whole values ------------------------------------------------------- */
 
 struct json_object *
 json_copy(struct json_object *o)

@@ -90,7 +90,7 @@ line_end(struct line_split *ls, bool accept_partial, line_fn *fn, void *arg)
 	return r;
 }
 
-/* ---- the end of a value --------------------------------------------------- */
+/* ---- the end of a value ------------------------------------------------- */
 
 #define BLOCK	64
 

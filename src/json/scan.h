@@ -28,7 +28,7 @@ struct scan_span {
 /* ---- lines -------------------------------------------------------------- */
 
 struct line_split {
-	struct buf	 part;		/* begin of a line, from former pieces */
+	struct buf	 part;		/* begin of a line, former pieces */
 	size_t		 max;		/* longest line that is accepted */
 	uint64_t	 nlines;	/* given out so far */
 };

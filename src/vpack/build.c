@@ -16,7 +16,7 @@
 
 /* An attribute of an object that is being closed. */
 struct vp_sort {
-	uint64_t	 prefix;	/* first 8 bytes of the name, as number */
+	uint64_t	 prefix;	/* first 8 bytes of the name */
 	uint32_t	 offset;
 	uint32_t	 nlen;
 };

@@ -147,7 +147,7 @@ compare_arrays(const uint8_t *a, const uint8_t *b)
 		q = vp_arr_next(&y);
 		if (p == NULL && q == NULL)
 			return 0;
-		/* [1] < [1, null]: arangod takes the absent as less than null */
+		/* [1] < [1, null]: the absent is less than null here */
 		if (p == NULL || q == NULL)
 			return p == NULL ? -1 : 1;
 		if ((c = vp_compare(p, q)) != 0)

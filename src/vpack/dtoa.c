@@ -2,11 +2,11 @@
  * dtoa.c - doubles as decimal text.
  *
  * arangod prints doubles with the Grisu2 algorithm (Florian Loitsch, "Printing
- * floating-point numbers quickly and accurately with integers", 2010).  It gives
- * the shortest text that reads back as the same double nearly always, and one
- * digit too many now and then.  What it gives is part of what a tail reader
- * sees, so this is the same algorithm with the same choice of cached powers, and
- * fpconv's layout of the digits.
+ * floating-point numbers quickly and accurately with integers", 2010).  It
+ * gives the shortest text that reads back as the same double nearly always,
+ * and one digit too many now and then.  What it gives is part of what a tail
+ * reader sees, so this is the same algorithm with the same choice of cached
+ * powers, and fpconv's layout of the digits.
  */
 #include <math.h>
 

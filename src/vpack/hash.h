@@ -46,9 +46,11 @@ uint64_t vp_revision_hash(uint64_t rev);
 /*
  * Index of the shard (0..nshards-1 in numerical order of shard names) that
  * holds a document.  keys are shard keys as in the collection's definition
- * ("_key", "a", ":a", "a:"; a dot is part of the name).  doc may be just a key as string slice when
- * shard keys are only "_key" in one of its forms.  missing (may be NULL) says
- * whether an attribute was absent (it counts as null).
+ * ("_key", "a"; "a:" takes what is before the first colon of the value, ":a"
+ * what is behind the last; a dot is part of the name).  doc may be a string
+ * slice (a key or an id) when the shard keys are only "_key" in one of its
+ * forms.  missing (may be NULL) says whether an attribute was absent; that
+ * counts as null.  Strategies: hash, community-compat.
  */
 unsigned int vp_shard_of(const uint8_t *doc, const char *const *keys,
 	    size_t nkeys, unsigned int nshards, bool *missing);

@@ -3,9 +3,11 @@
  *
  * What is accepted, what becomes an integer and what a double, and the words
  * of errors are those of arangod's parser (Parser.cpp of velocypack with
- * arangod's options for requests), with two differences, both on the strict
- * side: text that is not UTF-8 in the sense of RFC 3629 is refused (arangod
- * lets encoded surrogates pass), and "-" needs a digit that is one.
+ * arangod's options for requests).  Known differences: text that is not UTF-8
+ * in the sense of RFC 3629 is refused (arangod lets encoded surrogates and
+ * some broken pairs of \u escapes pass); 0e99999 is 0 (there out of range);
+ * and a number with a fraction that is the very last byte of a text is
+ * converted exactly (there it can be off by one in the last place).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -354,7 +356,8 @@ parse_key(struct parser *ps)
 	if (*ps->p != '"')
 		return fail(ps, ERR_FORMAT, "Expecting '\"' or '}'");
 	ps->p++;
-	if (!vpb_begin_key(ps->b) || !parse_string(ps) || !skip_space(ps, "Expecting ':'"))
+	if (!vpb_begin_key(ps->b) || !parse_string(ps) ||
+	    !skip_space(ps, "Expecting ':'"))
 		return false;
 	if (*ps->p != ':')
 		return fail(ps, ERR_FORMAT, "Expecting ':'");
@@ -435,7 +438,8 @@ parse_text(struct vp_builder *b, const char *json, size_t len, bool whole,
     size_t *used, struct err_msg *em)
 {
 	struct parser	 ps = { b, json, json, json + len, 0, 0, NULL };
-	struct mark	 m = { b->out->len, b->noffsets, b->depth, b->have_key };
+	struct mark	 m = { b->out->len, b->noffsets, b->depth,
+			    b->have_key };
 
 	if (b->err != 0)
 		return err_set(em, b->err, "%s", err_text(b->err));

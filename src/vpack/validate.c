@@ -460,7 +460,8 @@ check_value(struct check *c, const uint8_t *p, size_t len, size_t *size)
 	case VP_BINARY:
 		return check_binary(c, p, len, size);
 	case VP_EXTERNAL:
-		return bad(c, "Externals are not allowed in this configuration");
+		return bad(c,
+		    "Externals are not allowed in this configuration");
 	case VP_CUSTOM:
 		return bad(c,
 		    "Custom types are not allowed in this configuration");
@@ -468,7 +469,8 @@ check_value(struct check *c, const uint8_t *p, size_t len, size_t *size)
 		return bad(c,
 		    "Tagged types are not allowed in this configuration");
 	case VP_BCD:
-		return bad(c, "BCD types are not allowed in this configuration");
+		return bad(c,
+		    "BCD types are not allowed in this configuration");
 	case VP_NONE:
 	case VP_ILLEGAL:
 	case VP_RESERVED:

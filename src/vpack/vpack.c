@@ -61,7 +61,8 @@ static const struct {
 	size_t		 len;
 } short_names[] = {
 	{ NULL, 0 },
-	{ "_key", 4 }, { "_rev", 4 }, { "_id", 3 }, { "_from", 5 }, { "_to", 3 },
+	{ "_key", 4 }, { "_rev", 4 }, { "_id", 3 },
+	{ "_from", 5 }, { "_to", 3 },
 };
 
 const char *

@@ -246,8 +246,8 @@ void	vpb_free(struct vp_builder *b);		/* not *out */
 void	vpb_start(struct vp_builder *b, struct buf *out);
 /*
  * 0 when everything that was opened is closed and nothing failed; ERR_EXISTS
- * for a name that came twice, ERR_TOO_BIG for depth or size, ERR_BAD_STATE for a
- * wrong order of calls.  After an error out is as it was at vpb_start().
+ * for a name that came twice, ERR_TOO_BIG for depth or size, ERR_BAD_STATE for
+ * a wrong order of calls.  After an error out is as it was at vpb_start().
  */
 int	vpb_end(struct vp_builder *b);
 
@@ -294,10 +294,10 @@ void	vpb_add_slice(struct vp_builder *b, const char *name,
  * Integers that fit int64 or uint64 stay integers, other numbers become
  * doubles; -0 is the integer 0 and -0.0 a double.
  * ERR_FORMAT, ERR_EXISTS (an attribute name twice in one object), ERR_TOO_BIG
- * (nested too deep), ERR_RANGE (a number beyond the doubles).  em then holds the
- * words arangod has for it ("Expecting digit"), without the position, because
- * arangod's answers have none; that is in b->err_at.  On error the builder and
- * its buffer are as before.
+ * (nested too deep), ERR_RANGE (a number beyond the doubles).  em then holds
+ * the words arangod has for it ("Expecting digit"), without the position,
+ * because arangod's answers have none; that is in b->err_at.  On error the
+ * builder and its buffer are as before.
  */
 int	vp_from_json(struct vp_builder *b, const char *json, size_t len,
 	    struct err_msg *em);
@@ -315,7 +315,7 @@ enum {
 	 * 1152921504606847000.
 	 */
 	VP_JSON_EXACT_DOUBLES	= 1,
-	/* Everything beyond ASCII as \uXXXX, as arangod's HTTP answers have it. */
+	/* Everything beyond ASCII as \uXXXX. */
 	VP_JSON_ESCAPE_UNICODE	= 2,
 	/* Attributes sorted by name instead of in stored order. */
 	VP_JSON_SORTED		= 4,

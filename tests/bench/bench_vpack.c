@@ -24,8 +24,8 @@ make_doc(char *dst, unsigned int i, bool mixed)
 {
 	int	 n;
 
-	n = snprintf(dst, DOC_BYTES, "{\"_key\":\"%08u\",\"_id\":\"bench/%08u\","
-	    "\"_rev\":\"_fw2Ytzy--_\"", i, i);
+	n = snprintf(dst, DOC_BYTES, "{\"_key\":\"%08u\","
+	    "\"_id\":\"bench/%08u\",\"_rev\":\"_fw2Ytzy--_\"", i, i);
 	if (mixed)
 		n += snprintf(dst + n, (size_t)(DOC_BYTES - n),
 		    ",\"name\":\"customer %u\",\"age\":%u,\"balance\":%u.%02u,"

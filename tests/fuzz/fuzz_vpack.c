@@ -45,7 +45,8 @@ check_value(const uint8_t *s)
 {
 	static const char *const keys[] = { "_key", "a:", ":b" };
 	struct vp_builder	 b;
-	struct buf		 out = BUF_INIT, text = BUF_INIT, again = BUF_INIT;
+	struct buf		 out = BUF_INIT, text = BUF_INIT;
+	struct buf		 again = BUF_INIT;
 
 	vpb_init(&b, &out);
 	rebuild(&b, s);

@@ -20,8 +20,9 @@ collect(const char *line, size_t len, void *arg)
 static void
 test_pieces(void)
 {
-	static const char	 text[] = "{\"a\":1}\n\n{\"b\":\"\\n\"}\r\nthird "
-				    "line, longer\nx\n";
+	static const char	 text[] = "{\"a\":1}\n\n"
+				    "{\"b\":\"\\n\"}\r\n"
+				    "third line, longer\nx\n";
 	struct line_split	 ls;
 	struct buf		 out = BUF_INIT;
 	size_t			 step, at, n = sizeof(text) - 1;

@@ -74,7 +74,7 @@ build_object(size_t n, bool compact)
 	struct buf		 out = BUF_INIT;
 	struct vp_iter		 it;
 	struct vp_attr		 a;
-	char			 name[32];
+	char			 name[64];
 	int64_t			 v;
 	size_t			 i, bad = 0;
 

@@ -73,7 +73,8 @@ test_string_forms(void)
 
 	memset(text, 'a', sizeof(text));
 	for (n = 0; n < sizeof(text); n += 13) {
-		snprintf(json_text, sizeof(json_text), "\"%.*s\"", (int)n, text);
+		snprintf(json_text, sizeof(json_text), "\"%.*s\"", (int)n,
+		    text);
 		s = vp(json_text);
 		CU_ASSERT_EQUAL(vp_hash_string(text, n, 7), vp_hash(s, 7));
 		CU_ASSERT_EQUAL(vp_normalized_hash(s, 7), vp_hash(s, 7));
