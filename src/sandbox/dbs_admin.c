@@ -117,8 +117,8 @@ ttl(struct sb_req *r)
 #define ANY	(SB_GET | SB_POST | SB_PUT | SB_PATCH | SB_DELETE | SB_HEAD)
 
 const struct sb_route dbs_admin_routes[] = {
-	{ SB_GET, "_admin/server/mode", 0, get_mode },
-	{ SB_PUT, "_admin/server/mode", SB_ADMIN, put_mode },
-	{ ANY, "_api/ttl/**", SB_SUPERUSER, ttl },
+	{ SB_GET, "/_admin/server/mode", 0, get_mode },
+	{ SB_PUT, "/_admin/server/mode", SB_ADMIN, put_mode },
+	{ ANY, "/_api/ttl/**", SB_SUPERUSER, ttl },
 	{ 0 }
 };

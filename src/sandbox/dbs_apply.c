@@ -436,7 +436,7 @@ dbs_apply_free(struct dbs *d)
 }
 
 const struct sb_route dbs_apply_routes[] = {
-	{ SB_POST, "_internal/replicate", SB_SUPERUSER | SB_SYSTEM,
+	{ SB_POST, "/_internal/replicate", SB_SUPERUSER | SB_SYSTEM,
 	    post_replicate },
 	{ 0 }
 };

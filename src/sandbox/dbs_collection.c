@@ -414,20 +414,20 @@ get_index(struct sb_req *r)
 }
 
 const struct sb_route dbs_collection_routes[] = {
-	{ SB_GET, "_api/collection", SB_SUPERUSER, get_list },
-	{ SB_GET, "_api/collection/*", SB_SUPERUSER, get_identity },
-	{ SB_GET, "_api/collection/*/properties", SB_SUPERUSER,
+	{ SB_GET, "/_api/collection", SB_SUPERUSER, get_list },
+	{ SB_GET, "/_api/collection/*", SB_SUPERUSER, get_identity },
+	{ SB_GET, "/_api/collection/*/properties", SB_SUPERUSER,
 	    get_properties },
-	{ SB_GET, "_api/collection/*/count", SB_SUPERUSER, get_count },
-	{ SB_GET, "_api/collection/*/figures", SB_SUPERUSER, get_figures },
-	{ SB_GET, "_api/collection/*/revision", SB_SUPERUSER, get_revision },
-	{ SB_GET, "_api/collection/*/checksum", SB_SUPERUSER, get_checksum },
-	{ SB_PUT, "_api/collection/*/truncate", SB_SUPERUSER, put_truncate },
-	{ SB_PUT, "_api/collection/*/load", SB_SUPERUSER, put_nothing },
-	{ SB_PUT, "_api/collection/*/unload", SB_SUPERUSER, put_nothing },
-	{ SB_PUT, "_api/collection/*/recalculateCount", SB_SUPERUSER,
+	{ SB_GET, "/_api/collection/*/count", SB_SUPERUSER, get_count },
+	{ SB_GET, "/_api/collection/*/figures", SB_SUPERUSER, get_figures },
+	{ SB_GET, "/_api/collection/*/revision", SB_SUPERUSER, get_revision },
+	{ SB_GET, "/_api/collection/*/checksum", SB_SUPERUSER, get_checksum },
+	{ SB_PUT, "/_api/collection/*/truncate", SB_SUPERUSER, put_truncate },
+	{ SB_PUT, "/_api/collection/*/load", SB_SUPERUSER, put_nothing },
+	{ SB_PUT, "/_api/collection/*/unload", SB_SUPERUSER, put_nothing },
+	{ SB_PUT, "/_api/collection/*/recalculateCount", SB_SUPERUSER,
 	    put_nothing },
-	{ SB_GET, "_api/index", SB_SUPERUSER, get_indexes },
-	{ SB_GET, "_api/index/*/*", SB_SUPERUSER, get_index },
+	{ SB_GET, "/_api/index", SB_SUPERUSER, get_indexes },
+	{ SB_GET, "/_api/index/*/*", SB_SUPERUSER, get_index },
 	{ 0 }
 };

@@ -827,18 +827,18 @@ get_without_key(struct sb_req *r)
 }
 
 const struct sb_route dbs_document_routes[] = {
-	{ SB_POST, "_api/document", SB_SUPERUSER, post_document },
-	{ SB_POST, "_api/document/*", SB_SUPERUSER, post_document },
-	{ SB_PUT, "_api/document", SB_SUPERUSER, put_document },
-	{ SB_PUT, "_api/document/*", SB_SUPERUSER, put_document },
-	{ SB_PUT, "_api/document/*/*", SB_SUPERUSER, put_document },
-	{ SB_PATCH, "_api/document", SB_SUPERUSER, patch_document },
-	{ SB_PATCH, "_api/document/*", SB_SUPERUSER, patch_document },
-	{ SB_PATCH, "_api/document/*/*", SB_SUPERUSER, patch_document },
-	{ SB_DELETE, "_api/document/*", SB_SUPERUSER, delete_document },
-	{ SB_DELETE, "_api/document/*/*", SB_SUPERUSER, delete_document },
-	{ SB_GET | SB_HEAD, "_api/document/*/*", SB_SUPERUSER, get_document },
-	{ SB_GET | SB_HEAD, "_api/document", SB_SUPERUSER, get_without_key },
-	{ SB_GET | SB_HEAD, "_api/document/*", SB_SUPERUSER, get_without_key },
+	{ SB_POST, "/_api/document", SB_SUPERUSER, post_document },
+	{ SB_POST, "/_api/document/*", SB_SUPERUSER, post_document },
+	{ SB_PUT, "/_api/document", SB_SUPERUSER, put_document },
+	{ SB_PUT, "/_api/document/*", SB_SUPERUSER, put_document },
+	{ SB_PUT, "/_api/document/*/*", SB_SUPERUSER, put_document },
+	{ SB_PATCH, "/_api/document", SB_SUPERUSER, patch_document },
+	{ SB_PATCH, "/_api/document/*", SB_SUPERUSER, patch_document },
+	{ SB_PATCH, "/_api/document/*/*", SB_SUPERUSER, patch_document },
+	{ SB_DELETE, "/_api/document/*", SB_SUPERUSER, delete_document },
+	{ SB_DELETE, "/_api/document/*/*", SB_SUPERUSER, delete_document },
+	{ SB_GET | SB_HEAD, "/_api/document/*/*", SB_SUPERUSER, get_document },
+	{ SB_GET | SB_HEAD, "/_api/document", SB_SUPERUSER, get_without_key },
+	{ SB_GET | SB_HEAD, "/_api/document/*", SB_SUPERUSER, get_without_key },
 	{ 0 }
 };

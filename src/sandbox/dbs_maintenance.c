@@ -166,6 +166,7 @@ static void
 make_databases(struct dbs *d)
 {
 	struct json_object	*all, *props;
+	struct store_db		*db;
 	struct buf		 vp = BUF_INIT;
 	int			 r;
 
@@ -183,7 +184,7 @@ make_databases(struct dbs *d)
 			json_object_object_del(props, "coordinatorRebootId");
 			buf_reset(&vp);
 			r = dbs_json_to_vpack(props, &vp) != 0 ? ERR_FORMAT :
-			    store_db_create(d->store, name, vp.data, NULL);
+			    store_db_create(d->store, name, vp.data, &db);
 			json_object_put(props);
 			if (r != 0) {
 				log_error("database %s: not created, error %d",
@@ -314,6 +315,7 @@ make_index(struct dbs_shard *s, struct json_object *planned, uint64_t id)
 	};
 	struct store_conflict		 c;
 	struct json_object		*def = NULL;
+	struct store_index		*idx;
 	struct buf			 vp = BUF_INIT;
 	size_t				 i;
 	int				 r;
@@ -325,7 +327,7 @@ make_index(struct dbs_shard *s, struct json_object *planned, uint64_t id)
 	if (dbs_json_to_vpack(def, &vp) != 0)
 		r = AE_BAD_PARAMETER;
 	else
-		r = store_index_create(s->d->store, s->sh, vp.data, &c, NULL);
+		r = store_index_create(s->d->store, s->sh, vp.data, &c, &idx);
 	json_object_put(def);
 	buf_free(&vp);
 	if (r < 0)

@@ -277,6 +277,6 @@ post_scan(struct sb_req *r)
 }
 
 const struct sb_route dbs_scan_routes[] = {
-	{ SB_POST, "_internal/scan", SB_SUPERUSER, post_scan },
+	{ SB_POST, "/_internal/scan", SB_SUPERUSER, post_scan },
 	{ 0 }
 };

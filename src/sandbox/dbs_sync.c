@@ -273,11 +273,11 @@ post_cancel(struct sb_req *r)
 }
 
 const struct sb_route dbs_sync_routes[] = {
-	{ SB_POST, "_internal/sync/start", SB_SUPERUSER, post_start },
-	{ SB_POST, "_internal/sync/keys", SB_SUPERUSER, post_keys },
-	{ SB_POST, "_internal/sync/docs", SB_SUPERUSER, post_docs },
-	{ SB_POST, "_internal/sync/finish", SB_SUPERUSER, post_finish },
-	{ SB_POST, "_internal/sync/cancel", SB_SUPERUSER, post_cancel },
+	{ SB_POST, "/_internal/sync/start", SB_SUPERUSER, post_start },
+	{ SB_POST, "/_internal/sync/keys", SB_SUPERUSER, post_keys },
+	{ SB_POST, "/_internal/sync/docs", SB_SUPERUSER, post_docs },
+	{ SB_POST, "/_internal/sync/finish", SB_SUPERUSER, post_finish },
+	{ SB_POST, "/_internal/sync/cancel", SB_SUPERUSER, post_cancel },
 	{ 0 }
 };
 

@@ -403,9 +403,9 @@ get_list(struct sb_req *r)
 }
 
 const struct sb_route dbs_trx_routes[] = {
-	{ SB_GET, "_api/transaction", SB_SUPERUSER, get_list },
-	{ SB_GET, "_api/transaction/*", SB_SUPERUSER, get_status },
-	{ SB_PUT, "_api/transaction/*", SB_SUPERUSER, put_commit },
-	{ SB_DELETE, "_api/transaction/*", SB_SUPERUSER, delete_abort },
+	{ SB_GET, "/_api/transaction", SB_SUPERUSER, get_list },
+	{ SB_GET, "/_api/transaction/*", SB_SUPERUSER, get_status },
+	{ SB_PUT, "/_api/transaction/*", SB_SUPERUSER, put_commit },
+	{ SB_DELETE, "/_api/transaction/*", SB_SUPERUSER, delete_abort },
 	{ 0 }
 };

@@ -296,14 +296,14 @@ delete_tail(struct sb_req *r)
 #define ANY	(SB_GET | SB_POST | SB_PUT | SB_PATCH | SB_DELETE | SB_HEAD)
 
 const struct sb_route dbs_wal_routes[] = {
-	{ SB_GET, "_api/wal/tail", SB_SUPERUSER, tail },
-	{ SB_PUT, "_api/wal/tail", SB_SUPERUSER, put_tail },
-	{ SB_DELETE, "_api/wal/tail", SB_SUPERUSER, delete_tail },
-	{ SB_GET, "_api/wal/lastTick", SB_SUPERUSER, get_last_tick },
-	{ SB_GET, "_api/wal/range", SB_SUPERUSER, get_range },
-	{ SB_GET, "_api/wal/open-transactions", SB_SUPERUSER,
+	{ SB_GET, "/_api/wal/tail", SB_SUPERUSER, tail },
+	{ SB_PUT, "/_api/wal/tail", SB_SUPERUSER, put_tail },
+	{ SB_DELETE, "/_api/wal/tail", SB_SUPERUSER, delete_tail },
+	{ SB_GET, "/_api/wal/lastTick", SB_SUPERUSER, get_last_tick },
+	{ SB_GET, "/_api/wal/range", SB_SUPERUSER, get_range },
+	{ SB_GET, "/_api/wal/open-transactions", SB_SUPERUSER,
 	    get_open_transactions },
-	{ ANY, "_api/wal", SB_SUPERUSER, bad_request },
-	{ ANY, "_api/wal/**", SB_SUPERUSER, bad_request },
+	{ ANY, "/_api/wal", SB_SUPERUSER, bad_request },
+	{ ANY, "/_api/wal/**", SB_SUPERUSER, bad_request },
 	{ 0 }
 };
