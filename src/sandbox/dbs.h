@@ -379,6 +379,16 @@ unsigned dbs_json_flags(struct dbs *d);
 /* Everything that is known of a shard; caller puts it. */
 struct json_object *dbs_shard_properties(const struct dbs_shard *s);
 
+/* --- documents by key (dbs_read.c) --- */
+#define DBS_REV_TEXT	"conflict, _rev values do not match"
+/* Revision of if-match, if-none-match; 0: absent, REV_INVALID: none. */
+uint64_t dbs_header_rev(struct sb_req *r, const char *name);
+/* 412 with what is stored. */
+void	dbs_reply_precondition(struct sb_req *r, const struct dbs_shard *s,
+	    const char *key, size_t klen, uint64_t rev);
+void	dbs_get_document(struct sb_req *r);
+void	dbs_read_many(struct sb_req *r, const char *name);
+
 extern const struct sb_route dbs_document_routes[];
 extern const struct sb_route dbs_trx_routes[];
 extern const struct sb_route dbs_scan_routes[];

@@ -39,8 +39,6 @@ struct docs {
 	bool			 rev_mismatch;
 };
 
-static const char rev_text[] = "conflict, _rev values do not match";
-
 /* ---- results -------------------------------------------------------------------- */
 
 static void
@@ -145,7 +143,7 @@ modify(struct docs *x, const struct docop_elem *e, bool update)
 		x->rev = done.old_rev;
 		x->klen = MIN(e->klen, sizeof(x->key) - 1);
 		memcpy(x->key, e->key, x->klen);
-		put_error(x, AE_CONFLICT, rev_text);
+		put_error(x, AE_CONFLICT, DBS_REV_TEXT);
 		return;
 	}
 	if (x->o.return_old) {
@@ -248,7 +246,7 @@ remove_one(struct docs *x, const struct docop_elem *e)
 		x->rev = done.rev;
 		x->klen = MIN(e->klen, sizeof(x->key) - 1);
 		memcpy(x->key, e->key, x->klen);
-		put_error(x, AE_CONFLICT, rev_text);
+		put_error(x, AE_CONFLICT, DBS_REV_TEXT);
 		return;
 	}
 	if (x->o.return_old) {
@@ -419,31 +417,12 @@ run(struct docs *x, bool sync)
 static void
 answer_single_error(struct docs *x)
 {
-	struct json_object	*o;
-	char			 rev[REV_TEXT_MAX], id[1024];
-
-	if (!x->rev_mismatch) {
-		if (x->errnum == AE_DOCUMENT_NOT_FOUND)
-			sb_error(x->r, x->errnum, NULL);
-		else
-			sb_error(x->r, x->errnum, "%s", x->em.text);
-		return;
-	}
-	rev_to_text(x->rev, rev);
-	sb_header(x->r, "etag", "\"%s\"", rev);
-	o = json_object_new_object();
-	json_object_object_add(o, "error", json_object_new_boolean(true));
-	json_object_object_add(o, "code", json_object_new_int(412));
-	json_object_object_add(o, "errorNum", json_object_new_int(AE_CONFLICT));
-	json_object_object_add(o, "errorMessage",
-	    json_object_new_string(rev_text));
-	snprintf(id, sizeof(id), "%s/%.*s", x->s->coll.name, (int)x->klen,
-	    x->key);
-	json_object_object_add(o, "_id", json_object_new_string(id));
-	json_object_object_add(o, "_key", json_object_new_string_len(x->key,
-	    (int)x->klen));
-	json_object_object_add(o, "_rev", json_object_new_string(rev));
-	sb_reply_json(x->r, 412, o);
+	if (x->rev_mismatch)
+		dbs_reply_precondition(x->r, x->s, x->key, x->klen, x->rev);
+	else if (x->errnum == AE_DOCUMENT_NOT_FOUND)
+		sb_error(x->r, x->errnum, NULL);
+	else
+		sb_error(x->r, x->errnum, "%s", x->em.text);
 }
 
 static void
@@ -527,22 +506,6 @@ write_docs(struct docs *x, const char *name)
 		answer(x, sync);
 }
 
-static uint64_t
-header_rev(struct sb_req *r, const char *name)
-{
-	const char	*h = sb_req_header(r, name);
-	size_t		 len;
-
-	if (h == NULL)
-		return 0;
-	len = strlen(h);
-	if (len >= 2 && h[0] == '"' && h[len - 1] == '"') {
-		h++;
-		len -= 2;
-	}
-	return len == 0 ? REV_INVALID : rev_from_text(h, len);
-}
-
 /*
  * The body of PUT and PATCH /_api/document/<shard>/<key>: the key of the path
  * wins, and If-Match is as a _rev in the body.
@@ -567,8 +530,8 @@ single_body(struct docs *x, const char *key, uint64_t rev)
 		len = rev_to_text(rev, text);
 		vpb_add_string(&b, "_rev", text, len);
 	}
-	vp_obj_iter(&it, x->value);
-	while (x->value != NULL && vp_obj_next(&it, &a)) {
+	vp_obj_iter(&it, x->value != NULL ? x->value : vp_empty_object);
+	while (vp_obj_next(&it, &a)) {
 		if ((a.nlen == 4 && memcmp(a.name, "_key", 4) == 0) ||
 		    (rev != 0 && a.nlen == 4 &&
 		    memcmp(a.name, "_rev", 4) == 0))
@@ -614,8 +577,6 @@ post_document(struct sb_req *r)
 	docs_free(&x);
 }
 
-static void	 read_many(struct sb_req *r, const char *name);
-
 static void
 modify_document(struct sb_req *r, enum docop_kind kind)
 {
@@ -632,7 +593,7 @@ modify_document(struct sb_req *r, enum docop_kind kind)
 	}
 	docop_opts_from_req(&x.o, kind, r);
 	if (x.o.only_get) {
-		read_many(r, name);
+		dbs_read_many(r, name);
 		return;
 	}
 	if (sb_body_vpack(r, &x.body) != 0)
@@ -641,7 +602,7 @@ modify_document(struct sb_req *r, enum docop_kind kind)
 	x.multiple = many;
 	if (many ? !vp_is_array(x.value) : !vp_is_object(x.value))
 		sb_error(r, AE_DOCUMENT_TYPE_INVALID, NULL);
-	else if (!many && single_body(&x, r->seg[3], header_rev(r,
+	else if (!many && single_body(&x, r->seg[3], dbs_header_rev(r,
 	    "if-match")) != 0)
 		sb_error(r, AE_BAD_PARAMETER, NULL);
 	else
@@ -668,7 +629,7 @@ delete_document(struct sb_req *r)
 
 	docop_opts_from_req(&x.o, DOCOP_REMOVE, r);
 	if (r->nseg > 3) {
-		if (single_body(&x, r->seg[3], header_rev(r, "if-match")) != 0)
+		if (single_body(&x, r->seg[3], dbs_header_rev(r, "if-match")) != 0)
 			sb_error(r, AE_BAD_PARAMETER, NULL);
 		else
 			write_docs(&x, r->seg[2]);
@@ -685,134 +646,6 @@ delete_document(struct sb_req *r)
 	else
 		write_docs(&x, r->seg[2]);
 	docs_free(&x);
-}
-
-/* ---- reading ----------------------------------------------------------------------- */
-
-/* Followers are not asked, unless somebody takes what may be old. */
-static int
-check_read(struct sb_req *r, struct dbs_shard *s)
-{
-	const char	*dirty = sb_req_header(r, "x-arango-allow-dirty-read");
-
-	if (dirty != NULL && strcmp(dirty, "true") == 0)
-		return AE_OK;
-	return dbs_shard_check_leader(s);
-}
-
-static void
-get_document(struct sb_req *r)
-{
-	struct dbs		*d = dbs_of(r);
-	struct dbs_shard	*s;
-	struct dbs_trx		*trx;
-	struct buf		 out = BUF_INIT;
-	const uint8_t		*doc;
-	const char		*key = r->seg[3];
-	uint64_t		 rev, want = header_rev(r, "if-match");
-	uint64_t		 unwanted = header_rev(r, "if-none-match");
-	char			 text[REV_TEXT_MAX];
-	int			 e;
-
-	if ((s = dbs_req_shard(r, r->seg[2])) == NULL ||
-	    dbs_trx_enter(r, &trx) != 0)
-		return;
-	if ((s = dbs_req_shard(r, r->seg[2])) == NULL) {
-		dbs_trx_leave(d, trx);
-		return;
-	}
-	if ((e = check_read(r, s)) == AE_OK)
-		e = store_get(d->store, trx == NULL ? NULL : trx->tx, s->sh,
-		    key, strlen(key), &doc, &rev);
-	dbs_trx_leave(d, trx);
-	if (e != AE_OK) {
-		dbs_error(r, e, s->name);
-		return;
-	}
-	rev_to_text(rev, text);
-	if (want != 0 && want != rev) {
-		struct docs	 x = { .r = r, .d = d, .s = s, .rev = rev,
-				     .rev_mismatch = true };
-
-		x.klen = MIN(strlen(key), sizeof(x.key) - 1);
-		memcpy(x.key, key, x.klen);
-		answer_single_error(&x);
-		return;
-	}
-	sb_header(r, "etag", "\"%s\"", text);
-	if (unwanted == rev) {
-		sb_reply_empty(r, 304);
-		return;
-	}
-	buf_append(&out, doc, vp_size(doc));
-	sb_reply_vpack(r, 200, &out);
-}
-
-static void
-read_one(struct dbs *d, struct dbs_shard *s, struct dbs_trx *trx,
-    const struct docop_opts *o, const uint8_t *v, struct vp_builder *b)
-{
-	struct docop_elem	 e;
-	const uint8_t		*doc;
-	uint64_t		 rev;
-	int			 r;
-
-	if ((r = docop_elem_parse(&e, o, v)) == AE_OK)
-		r = store_get(d->store, trx == NULL ? NULL : trx->tx, s->sh,
-		    e.key, e.klen, &doc, &rev);
-	if (r < 0)
-		fatal("storage engine: %s", store_error(d->store));
-	if (r != AE_OK)
-		docop_put_error(b, r, NULL);
-	else if (!o->ignore_revs && e.rev != 0 && e.rev != rev)
-		docop_put_error(b, AE_CONFLICT, rev_text);
-	else
-		vpb_slice(b, doc);
-}
-
-static void
-read_many(struct sb_req *r, const char *name)
-{
-	struct dbs		*d = dbs_of(r);
-	struct dbs_shard	*s;
-	struct dbs_trx		*trx = NULL;
-	struct docop_opts	 o;
-	struct buf		 body = BUF_INIT, out = BUF_INIT;
-	struct vp_builder	 b;
-	struct vp_iter		 it;
-	const uint8_t		*v;
-	int			 e;
-
-	docop_opts_from_req(&o, DOCOP_READ, r);
-	if (sb_body_vpack(r, &body) != 0)
-		return;
-	if (!vp_is_array(body.data)) {
-		sb_error(r, AE_DOCUMENT_TYPE_INVALID, NULL);
-		goto out;
-	}
-	if (dbs_trx_enter(r, &trx) != 0)
-		goto out;
-	if ((s = dbs_req_shard(r, name)) == NULL)
-		goto out;
-	if ((e = check_read(r, s)) != AE_OK) {
-		dbs_error(r, e, s->name);
-		goto out;
-	}
-	vpb_init(&b, &out);
-	vpb_open_array(&b);
-	vp_arr_iter(&it, body.data);
-	while ((v = vp_arr_next(&it)) != NULL)
-		read_one(d, s, trx, &o, v, &b);
-	vpb_close(&b);
-	if (vpb_end(&b) != 0)
-		sb_error(r, AE_INTERNAL, NULL);
-	else
-		sb_reply_vpack(r, 200, &out);
-	vpb_free(&b);
-	buf_free(&out);
-out:
-	dbs_trx_leave(d, trx);
-	buf_free(&body);
 }
 
 static void
@@ -837,7 +670,7 @@ const struct sb_route dbs_document_routes[] = {
 	{ SB_PATCH, "/_api/document/*/*", SB_SUPERUSER, patch_document },
 	{ SB_DELETE, "/_api/document/*", SB_SUPERUSER, delete_document },
 	{ SB_DELETE, "/_api/document/*/*", SB_SUPERUSER, delete_document },
-	{ SB_GET | SB_HEAD, "/_api/document/*/*", SB_SUPERUSER, get_document },
+	{ SB_GET | SB_HEAD, "/_api/document/*/*", SB_SUPERUSER, dbs_get_document },
 	{ SB_GET | SB_HEAD, "/_api/document", SB_SUPERUSER, get_without_key },
 	{ SB_GET | SB_HEAD, "/_api/document/*", SB_SUPERUSER, get_without_key },
 	{ 0 }
