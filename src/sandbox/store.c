@@ -132,6 +132,9 @@ make_options(struct store *st)
 	rocksdb_options_set_target_file_size_base(o, 64u << 20);
 	rocksdb_options_set_max_bytes_for_level_base(o, 512u << 20);
 	rocksdb_options_set_allow_concurrent_memtable_write(o, 0);
+	/* Inserts look for their key: nearly always in vain. */
+	rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.02);
+	rocksdb_options_set_memtable_whole_key_filtering(o, 1);
 	rocksdb_options_set_WAL_ttl_seconds(o, STORE_WAL_TTL_S);
 	rocksdb_options_set_WAL_size_limit_MB(o, 0);
 	rocksdb_options_set_wal_recovery_mode(o,
@@ -146,7 +149,6 @@ make_options(struct store *st)
 	table = rocksdb_block_based_options_create();
 	rocksdb_block_based_options_set_block_cache(table, st->cache);
 	rocksdb_block_based_options_set_block_size(table, 16 << 10);
-	/* Inserts look for their key: nearly always in vain. */
 	rocksdb_block_based_options_set_filter_policy(table,
 	    rocksdb_filterpolicy_create_bloom_full(10));
 	rocksdb_options_set_block_based_table_factory(o, table);
@@ -339,7 +341,7 @@ store_is_pending(const struct store *st)
 size_t
 store_pending_bytes(const struct store *st)
 {
-	return st->pend.rep.len;
+	return st->pend.rep.len + st->pend.late.len;
 }
 
 int

@@ -169,7 +169,7 @@ tab_slot(const struct sbatch *b, const void *key, size_t klen, uint32_t hash)
 		if (e->state == SBATCH_MISS)
 			return e;
 		if (e->hash == hash && e->klen == klen &&
-		    memcmp(b->rep.data + e->koff, key, klen) == 0)
+		    memcmp(sbatch_key(b, e), key, klen) == 0)
 			return e;
 	}
 }
@@ -193,25 +193,21 @@ tab_grow(struct sbatch *b)
 	free(old);
 }
 
+/* What is now true of a key. */
 static void
-tab_set(struct sbatch *b, size_t koff, size_t klen, size_t voff, size_t vlen,
-    enum sbatch_state state)
+tab_set(struct sbatch *b, struct sbatch_ent new)
 {
 	struct sbatch_ent	*e;
-	uint32_t		 hash;
+	const uint8_t		*key;
 
 	if ((b->used + 1) * 2 > b->cap)
 		tab_grow(b);
-	hash = key_hash(b->rep.data + koff, klen);
-	e = tab_slot(b, b->rep.data + koff, klen, hash);
+	key = sbatch_key(b, &new);
+	new.hash = key_hash(key, new.klen);
+	e = tab_slot(b, key, new.klen, new.hash);
 	if (e->state == SBATCH_MISS)
 		b->used++;
-	e->hash = hash;
-	e->koff = koff;
-	e->klen = (uint32_t)klen;
-	e->voff = voff;
-	e->vlen = (uint32_t)vlen;
-	e->state = (uint8_t)state;
+	*e = new;
 }
 
 enum sbatch_state
@@ -224,7 +220,7 @@ sbatch_find(const struct sbatch *b, const void *key, size_t klen,
 		return SBATCH_MISS;
 	e = tab_slot(b, key, klen, key_hash(key, klen));
 	if (e->state == SBATCH_PUT) {
-		*val = b->rep.data + e->voff;
+		*val = sbatch_val(b, e);
 		*vlen = e->vlen;
 	}
 	return (enum sbatch_state)e->state;
@@ -236,6 +232,7 @@ void
 sbatch_free(struct sbatch *b)
 {
 	buf_free(&b->rep);
+	buf_free(&b->late);
 	free(b->tab);
 	memset(b, 0, sizeof(*b));
 }
@@ -247,6 +244,10 @@ sbatch_reset(struct sbatch *b)
 		buf_free(&b->rep);
 	else
 		buf_reset(&b->rep);
+	if (b->late.cap > SBATCH_KEEP_BYTES)
+		buf_free(&b->late);
+	else
+		buf_reset(&b->late);
 	b->count = 0;
 	if (b->cap > SBATCH_KEEP_SLOTS ||
 	    (b->cap > 1024 && b->used < b->cap / 16)) {
@@ -293,12 +294,31 @@ sbatch_log(struct sbatch *b, const void *data, size_t len)
 	rep_string(b, data, len);
 }
 
+/* A put in rep; v must not lie in it.  Returns where key and value are. */
+static struct sbatch_ent
+rep_put(struct sbatch *b, const void *key, size_t klen, const void *val,
+    size_t vlen)
+{
+	struct sbatch_ent	 e = { 0 };
+
+	b->rep.data[b->rep.len++] = TAG_PUT;
+	rep_string(b, key, klen);
+	e.koff = b->rep.len - klen;
+	e.klen = (uint32_t)klen;
+	rep_string(b, val, vlen);
+	e.voff = b->rep.len - vlen;
+	e.vlen = (uint32_t)vlen;
+	e.state = SBATCH_PUT;
+	b->count++;
+	return e;
+}
+
 void
 sbatch_put(struct sbatch *b, const void *key, size_t klen, const void *val,
     size_t vlen)
 {
 	const uint8_t	*v = val;
-	size_t		 inside = SIZE_MAX, koff;
+	size_t		 inside = SIZE_MAX;
 
 	/* A value that was read from this batch moves when the batch grows. */
 	if (b->rep.data != NULL && v >= b->rep.data &&
@@ -307,22 +327,43 @@ sbatch_put(struct sbatch *b, const void *key, size_t klen, const void *val,
 	rep_reserve(b, klen + vlen + 11);
 	if (inside != SIZE_MAX)
 		v = b->rep.data + inside;
-	b->rep.data[b->rep.len++] = TAG_PUT;
-	rep_string(b, key, klen);
-	koff = b->rep.len - klen;
-	rep_string(b, v, vlen);
-	b->count++;
-	tab_set(b, koff, klen, b->rep.len - vlen, vlen, SBATCH_PUT);
+	tab_set(b, rep_put(b, key, klen, v, vlen));
+}
+
+/* In late: klen:4 vlen:4 key value. */
+void
+sbatch_put_late(struct sbatch *b, const void *key, size_t klen,
+    const void *val, size_t vlen)
+{
+	struct sbatch_ent	 e = { 0 };
+	uint32_t		 head[2];
+
+	head[0] = e.klen = (uint32_t)klen;
+	head[1] = e.vlen = (uint32_t)vlen;
+	buf_reserve(&b->late, sizeof(head) + klen + vlen);
+	buf_append(&b->late, head, sizeof(head));
+	e.koff = b->late.len;
+	buf_append(&b->late, key, klen);
+	e.voff = b->late.len;
+	buf_append(&b->late, val, vlen);
+	e.state = SBATCH_PUT;
+	e.late = true;
+	tab_set(b, e);
 }
 
 void
 sbatch_delete(struct sbatch *b, const void *key, size_t klen)
 {
+	struct sbatch_ent	 e = { 0 };
+
 	rep_reserve(b, klen + 6);
 	b->rep.data[b->rep.len++] = TAG_DELETE;
 	rep_string(b, key, klen);
 	b->count++;
-	tab_set(b, b->rep.len - klen, klen, 0, 0, SBATCH_DELETED);
+	e.koff = b->rep.len - klen;
+	e.klen = (uint32_t)klen;
+	e.state = SBATCH_DELETED;
+	tab_set(b, e);
 }
 
 void
@@ -336,12 +377,52 @@ sbatch_delete_range(struct sbatch *b, const void *from, size_t flen,
 	b->count++;
 }
 
+/*
+ * The next late put from *pos on that is still the last word on its key; NULL
+ * at the end.
+ */
+static const struct sbatch_ent *
+late_next(const struct sbatch *b, size_t *pos)
+{
+	const struct sbatch_ent	*e;
+	const uint8_t		*key;
+	uint32_t		 head[2];
+
+	while (*pos < b->late.len) {
+		memcpy(head, b->late.data + *pos, sizeof(head));
+		key = b->late.data + *pos + sizeof(head);
+		*pos += sizeof(head) + head[0] + head[1];
+		e = tab_slot(b, key, head[0], key_hash(key, head[0]));
+		if (e->state == SBATCH_PUT && e->late &&
+		    sbatch_key(b, e) == key)
+			return e;
+	}
+	return NULL;
+}
+
+void
+sbatch_flush_late(struct sbatch *b)
+{
+	const struct sbatch_ent	*e;
+	struct sbatch_ent	 was;
+	size_t			 pos = 0;
+
+	while ((e = late_next(b, &pos)) != NULL) {
+		was = *e;
+		rep_reserve(b, was.klen + (size_t)was.vlen + 11);
+		tab_set(b, rep_put(b, sbatch_key(b, &was), was.klen,
+		    sbatch_val(b, &was), was.vlen));
+	}
+	buf_reset(&b->late);
+}
+
 void
 sbatch_append(struct sbatch *b, const struct sbatch *src)
 {
-	const struct sbatch_ent	*e;
+	struct sbatch_ent	 moved;
 	size_t			 i, shift;
 
+	bug_unless(src->late.len == 0);
 	if (src->rep.len <= SBATCH_HEADER)
 		return;
 	rep_reserve(b, src->rep.len);
@@ -350,19 +431,23 @@ sbatch_append(struct sbatch *b, const struct sbatch *src)
 	    src->rep.len - SBATCH_HEADER);
 	b->count += src->count;
 	for (i = 0; i < src->cap; i++) {
-		e = &src->tab[i];
-		if (e->state != SBATCH_MISS)
-			tab_set(b, e->koff + shift, e->klen, e->voff + shift,
-			    e->vlen, (enum sbatch_state)e->state);
+		if (src->tab[i].state == SBATCH_MISS)
+			continue;
+		moved = src->tab[i];
+		moved.koff += shift;
+		moved.voff += shift;
+		tab_set(b, moved);
 	}
 }
 
 const uint8_t *
 sbatch_seal(struct sbatch *b, size_t *len)
 {
-	uint32_t	 count = htole32(b->count);
+	uint32_t	 count;
 
+	sbatch_flush_late(b);
 	rep_reserve(b, 0);
+	count = htole32(b->count);
 	memset(b->rep.data, 0, 8);
 	memcpy(b->rep.data + 8, &count, 4);
 	*len = b->rep.len;

@@ -69,14 +69,16 @@ enum sbatch_state {
 };
 
 struct sbatch_ent {
-	size_t		 koff, voff;	/* in rep */
+	size_t		 koff, voff;	/* in rep, or in late */
 	uint32_t	 klen, vlen;
 	uint32_t	 hash;
 	uint8_t		 state;		/* enum sbatch_state; MISS: free */
+	bool		 late;
 };
 
 struct sbatch {
 	struct buf	 rep;		/* with header; empty: nothing yet */
+	struct buf	 late;		/* puts that come later */
 	uint32_t	 count;		/* records with a sequence number */
 	struct sbatch_ent *tab;		/* open addressing */
 	size_t		 cap, used;
@@ -89,15 +91,37 @@ void	sbatch_log(struct sbatch *b, const void *data, size_t len);
 /* val may point into b itself; key may not. */
 void	sbatch_put(struct sbatch *b, const void *key, size_t klen,
 	    const void *val, size_t vlen);
+/*
+ * A put that is written at the next sbatch_flush_late(), unless the key is
+ * changed again before; found at once.  Keys in turn (document, primary,
+ * document, ...) cost RocksDB's memtable a search from the top each; in runs
+ * it goes on where it was.
+ */
+void	sbatch_put_late(struct sbatch *b, const void *key, size_t klen,
+	    const void *val, size_t vlen);
+void	sbatch_flush_late(struct sbatch *b);
 void	sbatch_delete(struct sbatch *b, const void *key, size_t klen);
 /* Not in the index: for batches that are written at once. */
 void	sbatch_delete_range(struct sbatch *b, const void *from, size_t flen,
 	    const void *to, size_t tlen);
-/* All records of src behind those of b. */
+/* All records of src, which has nothing late, behind those of b. */
 void	sbatch_append(struct sbatch *b, const struct sbatch *src);
 /* *val lies in b until its next change. */
 enum sbatch_state sbatch_find(const struct sbatch *b, const void *key,
 	    size_t klen, const uint8_t **val, size_t *vlen);
+/* The bytes of an entry. */
+static inline const uint8_t *
+sbatch_key(const struct sbatch *b, const struct sbatch_ent *e)
+{
+	return (e->late ? b->late.data : b->rep.data) + e->koff;
+}
+
+static inline const uint8_t *
+sbatch_val(const struct sbatch *b, const struct sbatch_ent *e)
+{
+	return (e->late ? b->late.data : b->rep.data) + e->voff;
+}
+
 /* Fill in the header and return the bytes. */
 const uint8_t *sbatch_seal(struct sbatch *b, size_t *len);
 

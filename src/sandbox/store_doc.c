@@ -295,6 +295,7 @@ store_tx_commit(struct store *st, struct store_tx **txp)
 
 	b = tx->kind == STORE_TX_STREAM ? &tx->batch : &st->pend;
 	if (tx->begun) {
+		sbatch_flush_late(b);
 		slog_append(b, SLOG_COMMIT, tx->db, 0, tx->tid, NULL, 0);
 		if (tx->kind == STORE_TX_STREAM)
 			r = stream_merge(st, tx);
@@ -385,6 +386,7 @@ log_operation(struct edit *e)
 	}
 	if (tx->kind == STORE_TX_REQUEST && tx->begun &&
 	    (tx->bytes >= STORE_GROUP_BYTES || tx->ops >= STORE_GROUP_OPS)) {
+		sbatch_flush_late(e->b);
 		slog_append(e->b, SLOG_COMMIT, tx->db, 0, tx->tid, NULL, 0);
 		tx->begun = false;
 		tx->bytes = tx->ops = 0;
@@ -572,9 +574,10 @@ edit_begin(struct edit *e, struct store *st, struct store_tx *tx,
 }
 
 /*
- * Records in arangod's order: the old body goes, the new one comes, then the
- * primary index, then the others.  The tick of the marker is that of the
- * document's put.
+ * The old body goes, the new one comes; the tick of the marker is that of the
+ * put.  The primary index follows, in groups at their end: in any case before
+ * the commit marker, which so never has the tick of the last document (a tail
+ * that stops there would lose it).
  */
 static int
 write_put(struct edit *e)
@@ -591,7 +594,11 @@ write_put(struct edit *e)
 	skey_doc(dkey, e->sh->id, e->rev);
 	sbatch_put(e->b, dkey, sizeof(dkey), e->doc, vp_size(e->doc));
 	put_be64(rev, e->rev);
-	sbatch_put(e->b, e->pkey.data, e->pkey.len, rev, sizeof(rev));
+	if (e->tx == NULL || e->tx->kind == STORE_TX_SINGLE)
+		sbatch_put(e->b, e->pkey.data, e->pkey.len, rev, sizeof(rev));
+	else
+		sbatch_put_late(e->b, e->pkey.data, e->pkey.len, rev,
+		    sizeof(rev));
 	return 0;
 }
 

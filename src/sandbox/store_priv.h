@@ -109,6 +109,7 @@ struct slogring {
 struct scursor {
 	rocksdb_wal_iterator_t *it;
 	rocksdb_writebatch_t *wb;
+	uint64_t	 prev;		/* first tick of the batch before; 0 */
 	uint64_t	 seq, end;
 	const uint8_t	*data;
 	size_t		 len;

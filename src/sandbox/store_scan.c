@@ -48,25 +48,26 @@ bytes_order(const void *a, size_t alen, const void *b, size_t blen)
 }
 
 static int
-ent_order(const void *pa, const void *pb, void *rep)
+ent_order(const void *pa, const void *pb, void *arg)
 {
 	const struct sbatch_ent	*a = pa, *b = pb;
-	const uint8_t		*base = rep;
+	const struct sbatch	*batch = arg;
 
-	return bytes_order(base + a->koff, a->klen, base + b->koff, b->klen);
+	return bytes_order(sbatch_key(batch, a), a->klen,
+	    sbatch_key(batch, b), b->klen);
 }
 
 static void
 collect_mine(struct store_scan *s)
 {
-	const struct sbatch	*b = &s->tx->batch;
+	struct sbatch		*b = &s->tx->batch;
 	const struct sbatch_ent	*e;
 	size_t			 i, n = 0;
 
 	for (i = 0; i < b->cap; i++) {
 		e = &b->tab[i];
 		if (e->state == SBATCH_MISS || e->klen < s->prefix.len ||
-		    memcmp(b->rep.data + e->koff, s->prefix.data,
+		    memcmp(sbatch_key(b, e), s->prefix.data,
 		    s->prefix.len) != 0)
 			continue;
 		if (n == s->nmine) {
@@ -78,8 +79,7 @@ collect_mine(struct store_scan *s)
 	}
 	s->nmine = n;
 	if (n > 0)
-		qsort_r(s->mine, n, sizeof(s->mine[0]), ent_order,
-		    b->rep.data);
+		qsort_r(s->mine, n, sizeof(s->mine[0]), ent_order, b);
 }
 
 /* ---- making one ------------------------------------------------------------- */
@@ -223,7 +223,7 @@ scan_seek(struct store_scan *s, const uint8_t *key, size_t klen)
 	s->moved = false;
 	for (s->at = 0; s->at < s->nmine; s->at++) {
 		e = &s->mine[s->at];
-		if (bytes_order(s->tx->batch.rep.data + e->koff, e->klen, key,
+		if (bytes_order(sbatch_key(&s->tx->batch, e), e->klen, key,
 		    klen) >= 0)
 			break;
 	}
@@ -263,7 +263,7 @@ static int
 scan_raw(struct store_scan *s, struct raw_row *row)
 {
 	const struct sbatch_ent	*e;
-	const uint8_t		*base;
+	const struct sbatch	*b;
 	char			*err = NULL;
 	int			 c;
 
@@ -280,10 +280,10 @@ scan_raw(struct store_scan *s, struct raw_row *row)
 		}
 		if (s->at == s->nmine)
 			break;
-		base = s->tx->batch.rep.data;
+		b = &s->tx->batch;
 		e = &s->mine[s->at];
 		c = row->key == NULL ? 1 : bytes_order(row->key, row->klen,
-		    base + e->koff, e->klen);
+		    sbatch_key(b, e), e->klen);
 		if (c < 0)
 			break;
 		if (c == 0)		/* ours is newer */
@@ -291,9 +291,9 @@ scan_raw(struct store_scan *s, struct raw_row *row)
 		s->at++;
 		if (e->state == SBATCH_DELETED)
 			continue;
-		row->key = base + e->koff;
+		row->key = sbatch_key(b, e);
 		row->klen = e->klen;
-		row->val = base + e->voff;
+		row->val = sbatch_val(b, e);
 		row->vlen = e->vlen;
 		return 1;
 	}

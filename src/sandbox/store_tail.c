@@ -95,32 +95,44 @@ cursor_open(struct store *st, struct scursor *c, uint64_t tick)
 static int
 cursor_next(struct store *st, struct scursor *c, uint64_t tick)
 {
-	char	*err = NULL;
-	int	 r;
+	char		*err = NULL;
+	uint64_t	 prev;
+	int		 r;
 
+	c->prev = c->seq;
 	rocksdb_wal_iter_next(c->it);
 	rocksdb_wal_iter_status(c->it, &err);
 	if (err != NULL || !rocksdb_wal_iter_valid(c->it)) {
 		/* "Try again": it has read to where the file ended then. */
 		rocksdb_free(err);
-		return cursor_open(st, c, tick);
+		prev = c->prev;
+		r = cursor_open(st, c, tick);
+		if (r == 1 && c->seq == tick)
+			c->prev = prev;
+		return r;
 	}
 	return (r = cursor_load(c)) != 0 ? r : 1;
 }
 
-/* An idle iterator that stands on the batch with tick. */
+/*
+ * An idle iterator that stands on the batch with tick, or on the one behind
+ * it (a client that got nothing goes back by one tick: R1).
+ */
 static bool
 cursor_take(struct store *st, struct scursor *c, uint64_t tick)
 {
-	size_t	 i;
+	struct scursor	*s;
+	size_t		 i;
 
-	for (i = 0; i < STORE_CURSORS; i++)
-		if (st->cursors[i].it != NULL &&
-		    st->cursors[i].seq <= tick && tick <= st->cursors[i].end) {
-			*c = st->cursors[i];
-			memset(&st->cursors[i], 0, sizeof(st->cursors[i]));
-			return true;
-		}
+	for (i = 0; i < STORE_CURSORS; i++) {
+		s = &st->cursors[i];
+		if (s->it == NULL || tick > s->end ||
+		    (tick < s->seq && (s->prev == 0 || tick <= s->prev)))
+			continue;
+		*c = *s;
+		memset(s, 0, sizeof(*s));
+		return true;
+	}
 	return false;
 }
 
@@ -167,6 +179,8 @@ batch_next(struct store_tail *t)
 		return 0;
 	if (t->cursor.it != NULL && t->cursor.end + 1 == t->want)
 		r = cursor_next(st, &t->cursor, t->want);
+	else if (t->cursor.it != NULL && t->cursor.seq == t->want)
+		r = 1;
 	else {
 		cursor_give_back(st, &t->cursor);
 		r = cursor_take(st, &t->cursor, t->want) ? 1 :
@@ -174,6 +188,14 @@ batch_next(struct store_tail *t)
 	}
 	if (r != 1)
 		return r;
+	if (t->want < t->cursor.seq && t->cursor.prev != 0 &&
+	    t->want > t->cursor.prev) {
+		/* The batch before, which begins below: skipped unseen. */
+		memset(&t->reader, 0, sizeof(t->reader));
+		t->seq = t->cursor.prev;
+		t->want = t->cursor.seq;
+		return 1;
+	}
 	return batch_begin(t, t->cursor.data, t->cursor.len, t->cursor.seq);
 }
 

@@ -199,7 +199,9 @@ test_ring_and_files(void)
 	struct buf		 parts = BUF_INIT;
 	struct slogring		 saved;
 	uint64_t		 from, tick;
+	uint8_t			*props;
 	unsigned int		 bad = 0;
+	int			 i;
 
 	fix_open(&f, NULL);
 	put_some(&f, 200);
@@ -221,6 +223,11 @@ test_ring_and_files(void)
 	store_close(&f.st);
 	fix_reopen(&f, NULL);
 	put_some(&f, 20);
+	for (i = 0; i < 5; i++) {	/* batches of a single record */
+		props = vp_text("{\"name\":\"coll\"}");
+		CU_ASSERT_EQUAL(store_shard_change(f.st, f.sh, props), 0);
+		free(props);
+	}
 	CU_ASSERT_TRUE(f.st->ring.n > 0);
 	for (from = tick; from <= store_last_tick(f.st) + 1; from++) {
 		buf_reset(&ring);
