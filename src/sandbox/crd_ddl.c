@@ -289,14 +289,27 @@ struct waiting {
 	struct json_object **defs;
 	size_t		 n;
 	bool		 followers;
+	bool		 leader_died;	/* before it made its shard */
 	int		 errnum;	/* a DB-server said so */
 	char		 shard[32];
 	char		 text[256];
 };
 
-/* Has the shard an error, or is it made?  0 no, 1 yes, -1 error. */
+static bool
+has_failed(struct cluster *cl, const char *id)
+{
+	const struct cl_server	*s = cluster_server(cl, id);
+
+	return s == NULL || s->is_failed;
+}
+
+/*
+ * Has the shard an error, or is it made?  0 no, 1 yes, -1 error.  A leader
+ * that dies first leaves nothing that the supervision could fail over to; for
+ * followers that die it finds others, later.
+ */
 static int
-shard_made(struct waiting *w, const struct cl_shard *s)
+shard_made(struct cluster *cl, struct waiting *w, const struct cl_shard *s)
 {
 	size_t	 i;
 
@@ -309,11 +322,17 @@ shard_made(struct waiting *w, const struct cl_shard *s)
 		    cj_str(s->current_json, "errorMessage") : "");
 		return -1;
 	}
+	if (s->plan.n > 0 && s->current.n == 0 &&
+	    has_failed(cl, s->plan.id[0])) {
+		w->leader_died = true;
+		return -1;
+	}
 	if (s->plan.n == 0 || s->leader == NULL || s->plan_resign ||
 	    strcmp(s->leader, s->plan.id[0]) != 0)
 		return 0;
 	for (i = 1; w->followers && i < s->plan.n; i++)
-		if (!cl_servers_contain(&s->current, s->plan.id[i]))
+		if (!cl_servers_contain(&s->current, s->plan.id[i]) &&
+		    !has_failed(cl, s->plan.id[i]))
 			return 0;
 	return 1;
 }
@@ -334,7 +353,8 @@ collections_made(struct cluster *cl, void *arg)
 			return true;
 		}
 		for (k = 0; k < col->nshards; k++)
-			if ((r = shard_made(w, &col->shards[k])) <= 0)
+			if ((r = shard_made(cl, w,
+			    &col->shards[k])) <= 0)
 				return r < 0;
 	}
 	return true;
@@ -396,10 +416,10 @@ roll_back(struct crd *c, const char *db, struct json_object **defs, size_t n)
 	}
 }
 
-int
-crd_create_collections(struct crd *c, const char *db,
-    struct json_object **defs, size_t n, bool wait_followers,
-    uint64_t deadline, struct err_msg *em)
+/* One attempt; *again: a server died, other servers may do. */
+static int
+create_once(struct crd *c, const char *db, struct json_object **defs, size_t n,
+    bool wait_followers, uint64_t deadline, bool *again, struct err_msg *em)
 {
 	struct waiting	 w = { .db = db, .defs = defs, .n = n,
 	    .followers = wait_followers };
@@ -407,6 +427,7 @@ crd_create_collections(struct crd *c, const char *db,
 	int		 r;
 
 	em->text[0] = '\0';
+	*again = false;
 	r = agency_ids(c->agency, ids_needed(c, db, defs, n), &first,
 	    deadline);
 	if (r != 0)
@@ -421,17 +442,47 @@ crd_create_collections(struct crd *c, const char *db,
 	if (cluster_wait(c->cluster, collections_made, &w, deadline) != 0)
 		r = AE_CLUSTER_TIMEOUT;
 	else
-		r = w.errnum;
+		r = w.leader_died ? AE_CLUSTER_TIMEOUT : w.errnum;
 	if (r == AE_OK)
 		r = finish_collections(c, db, defs, n, deadline);
-	if (r != AE_OK) {
-		if (w.shard[0] != '\0')
-			err_set(em, 0, "Error in creation of collection: "
-			    "shard %s: %s", w.shard, w.text);
-		else if (r == AE_CLUSTER_TIMEOUT)
-			err_set(em, 0, "Timeout in collection creation");
-		roll_back(c, db, defs, n);
-	}
+	if (r == AE_OK)
+		return AE_OK;
+	if (w.shard[0] != '\0')
+		err_set(em, 0, "Error in creation of collection: shard %s: %s",
+		    w.shard, w.text);
+	else if (r == AE_CLUSTER_TIMEOUT)
+		err_set(em, 0, "Timeout in collection creation");
+	roll_back(c, db, defs, n);
+	*again = w.leader_died;
+	return r;
+}
+
+int
+crd_create_collections(struct crd *c, const char *db,
+    struct json_object **defs, size_t n, bool wait_followers,
+    uint64_t deadline, struct err_msg *em)
+{
+	struct json_object	**tries = xcalloc(n + 1, sizeof(*tries));
+	bool			 again;
+	size_t			 i;
+	int			 r;
+
+	do {
+		/* Placing changes them, so each attempt begins with copies. */
+		for (i = 0; i < n; i++)
+			tries[i] = cj_clone(defs[i]);
+		r = create_once(c, db, tries, n, wait_followers, deadline,
+		    &again, em);
+		for (i = 0; i < n; i++) {
+			if (again) {
+				json_object_put(tries[i]);
+				continue;
+			}
+			json_object_put(defs[i]);
+			defs[i] = tries[i];
+		}
+	} while (again && !expired(c, deadline));
+	free(tries);
 	return r;
 }
 
