@@ -76,7 +76,7 @@ agency_free(struct agency **ap)
 	agency_unref(a);
 }
 
-/* ---- requests ------------------------------------------------------------------ */
+/* ---- requests ----------------------------------------------------------- */
 
 /* Next pause between two attempts; both grow together with their number. */
 static uint32_t
@@ -137,7 +137,7 @@ is_refusal(int status)
 	    status != 412 && status != 429;
 }
 
-/* POST until there is an answer 200 (parsed into *out) or 412, or time is up. */
+/* POST until there is an answer 200, parsed into *out, or time is up. */
 static int
 post_until(struct agency *a, const char *what, struct json_object *body,
     uint64_t deadline_ms, struct json_object **out)
@@ -187,7 +187,7 @@ agency_read(struct agency *a, uint64_t deadline_ms, struct json_object **out,
 	return *out == NULL ? ERR_PROTOCOL : 0;
 }
 
-/* ---- write transactions --------------------------------------------------------- */
+/* ---- write transactions ------------------------------------------------- */
 
 /* results[0] of an answer, or 0. */
 static uint64_t
@@ -323,7 +323,7 @@ agency_commit(struct agency *a, struct agency_trx *t, uint64_t deadline_ms,
 	return r;
 }
 
-/* ---- ids --------------------------------------------------------------------------- */
+/* ---- ids ---------------------------------------------------------------- */
 
 static int
 ids_fetch(struct agency *a, uint64_t step, uint64_t deadline_ms)
@@ -381,7 +381,7 @@ agency_ids(struct agency *a, uint32_t n, uint64_t *first,
 	return 0;
 }
 
-/* ---- the local copy ------------------------------------------------------------------ */
+/* ---- the local copy ----------------------------------------------------- */
 
 static void
 notify(struct agency *a, const char *path)

@@ -50,7 +50,7 @@ int	agency_new(struct sb_server *s, const char *base,
 /* Stops the fibers it started; they end at their next wake. */
 void	agency_free(struct agency **a);
 
-/* ---- the local copy ------------------------------------------------------ */
+/* ---- the local copy ----------------------------------------------------- */
 
 /* Start the poller; returns at once. */
 void	agency_start(struct agency *a);
@@ -82,7 +82,7 @@ void	agency_watch(struct agency *a, void (*fn)(void *arg, const char *path),
 /* Is the agent answering?  False after a poll failed. */
 bool	agency_is_reachable(const struct agency *a);
 
-/* ---- reads --------------------------------------------------------------- */
+/* ---- reads -------------------------------------------------------------- */
 
 /*
  * One read transaction on the agent itself: paths until NULL.  *out is the
@@ -95,7 +95,7 @@ int	agency_read(struct agency *a, uint64_t deadline_ms,
 /* Walk down a tree by path; NULL when a level is missing.  Borrowed. */
 struct json_object *agency_walk(struct json_object *tree, const char *path);
 
-/* ---- write transactions -------------------------------------------------- */
+/* ---- write transactions ------------------------------------------------- */
 
 struct agency_trx {
 	struct json_object	*ops;	/* path -> operation */
@@ -158,7 +158,7 @@ int	agency_commit(struct agency *a, struct agency_trx *t,
 int	agency_ids(struct agency *a, uint32_t n, uint64_t *first,
 	    uint64_t deadline_ms);
 
-/* ---- this server --------------------------------------------------------- */
+/* ---- this server -------------------------------------------------------- */
 
 enum agency_role {
 	AGENCY_DBSERVER,

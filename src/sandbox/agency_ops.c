@@ -82,7 +82,7 @@ is_number(struct json_object *v)
 	    json_object_is_type(v, json_type_double);
 }
 
-/* ---- form ----------------------------------------------------------------- */
+/* ---- form --------------------------------------------------------------- */
 
 static int
 validate_op(const char *path, struct json_object *v, struct err_msg *m)
@@ -142,10 +142,26 @@ validate_path(const char *path, struct err_msg *m)
 	return r;
 }
 
+static int
+validate_ops(struct json_object *ops, struct err_msg *m)
+{
+	int	r;
+
+	if (!json_object_is_type(ops, json_type_object))
+		return err_set(m, ERR_FORMAT,
+		    "operations of a transaction must be an object");
+	json_object_object_foreach(ops, key, val) {
+		if ((r = validate_path(key, m)) != 0 ||
+		    (r = validate_op(key, val, m)) != 0)
+			return r;
+	}
+	return 0;
+}
+
 int
 agency_store_validate(struct json_object *trx, struct err_msg *m)
 {
-	struct json_object	*ops, *pre;
+	struct json_object	*pre;
 	size_t			 n;
 	int			 r;
 
@@ -156,17 +172,9 @@ agency_store_validate(struct json_object *trx, struct err_msg *m)
 	if (n < 1 || n > 3)
 		return err_set(m, ERR_FORMAT, "We can only handle log entry "
 		    "with or without precondition!");
-	ops = json_object_array_get_idx(trx, 0);
-	if (!json_object_is_type(ops, json_type_object))
-		return err_set(m, ERR_FORMAT,
-		    "operations of a transaction must be an object");
-	json_object_object_foreach(ops, key, val) {
-		if ((r = validate_path(key, m)) != 0 ||
-		    (r = validate_op(key, val, m)) != 0)
-			return r;
-	}
-	if (n < 2)
-		return 0;
+	if ((r = validate_ops(json_object_array_get_idx(trx, 0), m)) != 0 ||
+	    n < 2)
+		return r;
 	pre = json_object_array_get_idx(trx, 1);
 	if (!json_object_is_type(pre, json_type_object))
 		return err_set(m, ERR_FORMAT,
@@ -209,7 +217,7 @@ array_has(struct json_object *array, struct json_object *v)
 	return false;
 }
 
-/* ---- preconditions ---------------------------------------------------------- */
+/* ---- preconditions ------------------------------------------------------ */
 
 static bool
 intersection_is_empty(struct json_object *a, struct json_object *b)
@@ -306,7 +314,7 @@ agency_store_check(struct agency_store *s, struct json_object *pre,
 	return ERR_BAD_STATE;
 }
 
-/* ---- operations ---------------------------------------------------------------- */
+/* ---- operations --------------------------------------------------------- */
 
 /* Put a value (taken over) in place of what is there. */
 static int
@@ -581,8 +589,10 @@ agency_store_apply(struct agency_store *s, struct json_object *ops,
 {
 	struct op_item	*items;
 	size_t		 i, n = 0;
-	int		 r = 0;
+	int		 r;
 
+	if ((r = validate_ops(ops, NULL)) != 0)
+		return r;
 	/* Ordered by path, so that what is written at /a does not depend on
 	 * whether /a/b stood before or behind it. */
 	items = xcalloc((size_t)json_object_object_length(ops) + 1,

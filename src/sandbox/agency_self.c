@@ -187,7 +187,7 @@ agency_server_id(const struct agency *a)
 	return a->id;
 }
 
-/* ---- heartbeats ------------------------------------------------------------- */
+/* ---- heartbeats --------------------------------------------------------- */
 
 static void
 beat(struct agency *a)

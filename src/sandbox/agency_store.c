@@ -51,7 +51,7 @@ agency_store_clear(struct agency_store *s)
 	map_free(&s->ttl, free);
 }
 
-/* ---- paths ---------------------------------------------------------------- */
+/* ---- paths -------------------------------------------------------------- */
 
 void
 agency_path_split(const char *path, struct agency_path *p)
@@ -158,7 +158,7 @@ agency_store_has(struct agency_store *s, const char *path)
 	return found;
 }
 
-/* ---- changing the tree, with a way back ------------------------------------ */
+/* ---- changing the tree, with a way back --------------------------------- */
 
 static struct store_undo *
 undo_new(struct agency_store *s, enum store_undo_kind kind)
@@ -357,7 +357,7 @@ store_commit(struct agency_store *s)
 		undo_free(&s->undo[--s->nundo]);
 }
 
-/* ---- values from outside --------------------------------------------------- */
+/* ---- values from outside ------------------------------------------------ */
 
 static int
 value_check_depth(struct json_object *v, unsigned depth)
@@ -447,9 +447,9 @@ import_into(struct json_object *o, const char *key, struct json_object *val,
 	return r;
 }
 
-/* ---- reading ------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------ */
 
-/* hidden: show keys that begin with '.' on this level; below, they never are. */
+/* hidden: show keys that begin with '.' on this level; deeper ones never. */
 static struct json_object *
 copy_visible(struct json_object *v, bool hidden)
 {
@@ -629,7 +629,7 @@ agency_store_restore(struct agency_store *s, struct json_object *tree,
 	return 0;
 }
 
-/* ---- the log ------------------------------------------------------------------ */
+/* ---- the log ------------------------------------------------------------ */
 
 static void
 entry_free(struct agency_entry *e)

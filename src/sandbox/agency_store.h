@@ -42,7 +42,7 @@ void	agency_store_free(struct agency_store **s);
 /* Forget the tree and its expiry times; the log stays. */
 void	agency_store_clear(struct agency_store *s);
 
-/* ---- paths --------------------------------------------------------------- */
+/* ---- paths -------------------------------------------------------------- */
 
 /* "/a/b" of "a//b/"; "/" for the root.  The caller frees it. */
 char	*agency_path_normalize(const char *path);
@@ -80,15 +80,16 @@ int	agency_store_validate(struct json_object *trx, struct err_msg *m);
 bool	agency_store_is_forbidden(struct json_object *trx);
 
 /*
- * Check the preconditions (NULL: none).  0, or ERR_BAD_STATE; then *failed (may be
- * NULL) gets an array of the keys that failed, as they were written.
+ * Check the preconditions (NULL: none).  0, or ERR_BAD_STATE; then *failed (may
+ * be NULL) gets an array of the keys that failed, as they were written.
  */
 int	agency_store_check(struct agency_store *s, struct json_object *pre,
 	    struct json_object **failed);
 /*
- * Carry out operations that agency_store_validate() has passed.  now_ms (since
- * 1970) is where ttl counts from.  ERR_RANGE: an operation does not fit what
- * is there; ERR_TOO_BIG: too deep.  Nothing was changed then.
+ * Carry out operations.  now_ms (since 1970) is where ttl counts from.
+ * ERR_RANGE: an operation does not fit what is there; ERR_TOO_BIG: too deep;
+ * ERR_FORMAT: agency_store_validate() would not have passed them.  Nothing was
+ * changed then.
  */
 int	agency_store_apply(struct agency_store *s, struct json_object *ops,
 	    uint64_t now_ms);
@@ -140,7 +141,7 @@ int	agency_store_restore(struct agency_store *s, struct json_object *tree,
 /* path -> ms since 1970, for agency_store_restore(). */
 struct json_object *agency_store_dump_ttl_ms(struct agency_store *s);
 
-/* ---- between the files of the store -------------------------------------- */
+/* ---- between the files of the store ------------------------------------- */
 
 /* The parts of a path, in one block; n is 0 for the root. */
 struct agency_path {

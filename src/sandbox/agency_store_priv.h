@@ -27,7 +27,7 @@ struct store_undo {
 struct agency_store {
 	struct json_object	*root;
 	struct map		 ttl;		/* path -> uint64_t, ms */
-	struct store_undo	*undo;		/* of the transaction that runs */
+	struct store_undo	*undo;		/* of this transaction */
 	size_t			 nundo, undo_cap;
 	struct agency_entry	*log;		/* ring of AGENCY_LOG_KEEP */
 	size_t			 log_start, nlog;

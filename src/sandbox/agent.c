@@ -46,7 +46,7 @@ static const struct sb_role agent_role = {
 	.tables = agent_tables,
 };
 
-/* ---- log -------------------------------------------------------------------- */
+/* ---- log ---------------------------------------------------------------- */
 
 /* A log that cannot be written ends the process: what was applied in memory
  * is not what is on the disk, and a new start reads the disk. */
@@ -125,7 +125,7 @@ on_expiry(void *arg)
 	agent_expire(arg);
 }
 
-/* ---- supervision --------------------------------------------------------------- */
+/* ---- supervision -------------------------------------------------------- */
 
 static int
 supervision_transact(void *arg, struct json_object *ops,
@@ -159,7 +159,7 @@ timers_start(struct agent *a)
 	loop_timer_start_periodic(a->supervising, SUPERVISION_PERIOD_MS);
 }
 
-/* ---- start -------------------------------------------------------------------- */
+/* ---- start -------------------------------------------------------------- */
 
 /* One {"path":{"op":"set","new":value}} and so on at start; value is taken. */
 static void

@@ -48,7 +48,7 @@ agent_of(const struct sb_req *r)
 	return sb_server_data(r->server);
 }
 
-/* ---- requests ----------------------------------------------------------------- */
+/* ---- requests ----------------------------------------------------------- */
 
 static void
 reply_message(struct sb_req *r, int status, const char *text)
@@ -168,7 +168,7 @@ trx_client_id(struct json_object *trx)
 	    json_object_get_string(o) : NULL;
 }
 
-/* ---- read ------------------------------------------------------------------------ */
+/* ---- read --------------------------------------------------------------- */
 
 static void
 on_read(struct sb_req *r)
@@ -207,7 +207,7 @@ on_read(struct sb_req *r)
 	sb_reply_json(r, status, list);
 }
 
-/* ---- write ------------------------------------------------------------------------- */
+/* ---- write -------------------------------------------------------------- */
 
 enum write_result {
 	WRITTEN,
@@ -342,7 +342,7 @@ on_transient(struct sb_req *r)
 	sb_reply_json(r, 200, list);
 }
 
-/* ---- inquire ------------------------------------------------------------------------- */
+/* ---- inquire ------------------------------------------------------------ */
 
 static bool
 inquire_into(struct agent *a, struct json_object *ids,
@@ -395,7 +395,7 @@ on_inquire(struct sb_req *r)
 	sb_reply_json(r, all ? 200 : 404, o);
 }
 
-/* ---- poll ---------------------------------------------------------------------------- */
+/* ---- poll --------------------------------------------------------------- */
 
 static double
 poll_timeout(struct sb_req *r)
@@ -494,7 +494,7 @@ on_poll(struct sb_req *r)
 	sb_reply_json(r, 200, o);
 }
 
-/* ---- about the agent ------------------------------------------------------------------ */
+/* ---- about the agent ---------------------------------------------------- */
 
 static struct json_object *
 configuration(struct agent *a)

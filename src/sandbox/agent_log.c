@@ -96,7 +96,7 @@ agent_log_close(struct agent_log **logp)
 	free(log);
 }
 
-/* ---- start -------------------------------------------------------------------- */
+/* ---- start -------------------------------------------------------------- */
 
 struct json_object *
 agent_log_snapshot(struct agent_log *log)
@@ -228,7 +228,7 @@ agent_log_load(struct agent_log *log, struct agency_store *store,
 	return r;
 }
 
-/* ---- writing ------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 static void
 batch_put(rocksdb_writebatch_t *batch, const char *key, struct json_object *o)

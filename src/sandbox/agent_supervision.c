@@ -72,7 +72,7 @@ supervision_set_grace(struct supervision *s, double seconds)
 		s->times.grace_ms = (uint64_t)(seconds * 1000);
 }
 
-/* ---- the store ------------------------------------------------------------------- */
+/* ---- the store ---------------------------------------------------------- */
 
 struct json_object *
 sv_get(struct supervision *s, const char *fmt, ...)
@@ -117,7 +117,7 @@ sv_is_good(struct supervision *s, const char *id)
 	return v != NULL && v->status == SV_GOOD;
 }
 
-/* ---- heartbeats --------------------------------------------------------------------- */
+/* ---- heartbeats --------------------------------------------------------- */
 
 static const char *
 status_name(enum sv_status status)
@@ -193,7 +193,7 @@ server_judge(const struct supervision *s, const struct sv_server *v)
 	return v->seen ? SV_GOOD : v->status;
 }
 
-/* ---- entries in Health ---------------------------------------------------------- */
+/* ---- entries in Health -------------------------------------------------- */
 
 static struct json_object *
 health_new(struct supervision *s, const struct sv_server *v)
@@ -303,7 +303,7 @@ servers_step(struct supervision *s, const char *list, bool dbservers)
 	}
 }
 
-/* ---- the rest of a step ------------------------------------------------------------ */
+/* ---- the rest of a step ------------------------------------------------- */
 
 static void
 mode_step(struct supervision *s, const char *mode)

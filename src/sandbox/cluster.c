@@ -53,7 +53,7 @@ cluster_agency(struct cluster *c)
 	return c->agency;
 }
 
-/* ---- what has changed --------------------------------------------------------- */
+/* ---- what has changed --------------------------------------------------- */
 
 /* Is path at, above, or below other? */
 static bool
@@ -109,7 +109,7 @@ on_change(void *arg, const char *path)
 			c->servers_dirty = true;
 }
 
-/* ---- collections ---------------------------------------------------------------- */
+/* ---- collections -------------------------------------------------------- */
 
 static void
 col_put(void *arg)
@@ -334,7 +334,7 @@ cluster_collections(struct cluster *c, const char *db,
 	return n - i;
 }
 
-/* ---- databases and single values ------------------------------------------------- */
+/* ---- databases and single values ---------------------------------------- */
 
 struct json_object *
 cluster_database(struct cluster *c, const char *db, bool building)
@@ -424,7 +424,7 @@ cluster_id(struct cluster *c)
 	    json_object_get_string(o) : "";
 }
 
-/* ---- waiting ------------------------------------------------------------------ */
+/* ---- waiting ------------------------------------------------------------ */
 
 int
 cluster_wait(struct cluster *c, bool (*pred)(struct cluster *, void *),

@@ -75,7 +75,7 @@ struct cl_collection {
 struct cl_server {
 	char		*id;
 	char		*short_name;	/* "DBServer0001"; "" unknown */
-	char		*endpoint;	/* as registered: tcp://127.0.0.1:8539 */
+	char		*endpoint;	/* as registered: tcp://h:8539 */
 	char		*url;		/* http://127.0.0.1:8539, for sb_call */
 	bool		 is_dbserver;	/* else coordinator */
 	bool		 is_good;	/* Supervision/Health Status GOOD; also
@@ -95,7 +95,7 @@ bool	cluster_is_readonly(struct cluster *c);
 /* UUID of the cluster; "" unknown. */
 const char *cluster_id(struct cluster *c);
 
-/* ---- databases ----------------------------------------------------------- */
+/* ---- databases ---------------------------------------------------------- */
 
 /* Plan's entry of a database ({"name","id",..}), or NULL.  Borrowed.  One that
  * is being built is not returned unless building is true. */
@@ -106,7 +106,7 @@ bool	cluster_db_exists(struct cluster *c, const char *db);
  * owned by the cluster, until the fiber waits. */
 size_t	cluster_databases(struct cluster *c, const char *const **names);
 
-/* ---- collections --------------------------------------------------------- */
+/* ---- collections -------------------------------------------------------- */
 
 /*
  * By name or decimal cid, as arangod resolves them in URLs: a name begins with
@@ -137,7 +137,7 @@ long	cl_collection_shard_index(const struct cl_collection *col,
 	    const char *shard);
 bool	cl_servers_contain(const struct cl_servers *list, const char *id);
 
-/* ---- servers ------------------------------------------------------------- */
+/* ---- servers ------------------------------------------------------------ */
 
 const struct cl_server *cluster_server(struct cluster *c, const char *id);
 const struct cl_server *cluster_server_by_short_name(struct cluster *c,
@@ -152,7 +152,7 @@ const char *cluster_url(struct cluster *c, const char *id);
 size_t	cluster_servers(struct cluster *c, bool dbservers, bool good_only,
 	    const struct cl_server *const **list);
 
-/* ---- waiting ------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------ */
 
 /*
  * Until pred(c, arg) is true, looked at now and after each change of the local
@@ -163,7 +163,7 @@ int	cluster_wait(struct cluster *c, bool (*pred)(struct cluster *c,
 /* Until something changed (any key).  0 or ERR_TIMEOUT.  Waits. */
 int	cluster_wait_change(struct cluster *c, uint64_t deadline_ms);
 
-/* ---- pieces of JSON that servers share ----------------------------------- */
+/* ---- pieces of JSON that servers share ---------------------------------- */
 
 /* "tcp://..." or "ssl://..." as "http://..." or "https://..."; static
  * buffers, 4 in turn. */

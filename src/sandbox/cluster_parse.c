@@ -9,7 +9,7 @@
 #include "sandbox/agency_store.h"
 #include "sandbox/cluster_priv.h"
 
-/* ---- collections ---------------------------------------------------------------- */
+/* ---- collections -------------------------------------------------------- */
 
 /* Server ids of an array; a '_' in front of the first is taken off and told. */
 static void
@@ -240,7 +240,7 @@ cl_servers_contain(const struct cl_servers *list, const char *id)
 	return false;
 }
 
-/* ---- servers --------------------------------------------------------------------- */
+/* ---- servers ------------------------------------------------------------ */
 
 const char *
 cluster_endpoint_url(const char *endpoint)

@@ -39,7 +39,7 @@ struct pair {
 	const char	*from, *to;
 };
 
-/* ---- where a job is -------------------------------------------------------------- */
+/* ---- where a job is ----------------------------------------------------- */
 
 static void
 job_clear(struct job *j)
@@ -138,7 +138,7 @@ job_parse(struct job *j)
 	return "";
 }
 
-/* ---- lists ------------------------------------------------------------------------ */
+/* ---- lists -------------------------------------------------------------- */
 
 static void
 list_add(struct json_object *list, const char *id)
@@ -237,7 +237,7 @@ edit_and_commit(struct job *j, sv_edit *edit, const void *arg)
 		(void)sv_commit(j->s, &t);
 }
 
-/* ---- from ToDo to Pending ------------------------------------------------------------ */
+/* ---- from ToDo to Pending ----------------------------------------------- */
 
 /* May it begin?  NULL: yes; a sentence: never. */
 static const char *
@@ -303,13 +303,14 @@ todo_step(struct job *j)
 		job_end(j, "ToDo", *problem == '\0' ? NULL : problem);
 }
 
-/* ---- Pending ----------------------------------------------------------------------------- */
+/* ---- Pending ------------------------------------------------------------ */
 
 /* Give up: as far as can be, everything is as it was. */
 static void
 job_abort(struct job *j, const char *reason)
 {
-	struct json_object	*list = sv_plan(j->s, j->g, 0, j->index), *first;
+	struct json_object	*list = sv_plan(j->s, j->g, 0, j->index);
+	struct json_object	*first;
 	struct agency_trx	 t;
 	const char		*leader = sv_list_id(list, 0);
 
@@ -433,7 +434,7 @@ pending_step(struct job *j)
 	}
 }
 
-/* ---- all jobs ------------------------------------------------------------------------------ */
+/* ---- all jobs ----------------------------------------------------------- */
 
 static int
 id_compare(const void *a, const void *b)

@@ -31,7 +31,7 @@ struct sv_server {
 	uint64_t		 seen_wall_ms;
 	uint64_t		 failed_ms;	/* when it became FAILED */
 	struct json_object	*beat;		/* the last heartbeat */
-	size_t			 shards;	/* planned there, when counted */
+	size_t			 shards;	/* planned there */
 };
 
 struct supervision {
@@ -56,7 +56,7 @@ int	sv_commit(struct supervision *s, struct agency_trx *t);
 bool	sv_is_failed(struct supervision *s, const char *id);
 bool	sv_is_good(struct supervision *s, const char *id);
 
-/* ---- shards that belong together ------------------------------------------ */
+/* ---- shards that belong together ---------------------------------------- */
 
 /*
  * A collection and those that are distributed like it: shards of one index
@@ -108,7 +108,7 @@ void	sv_edit_plan(struct supervision *s, struct agency_trx *t,
 bool	sv_is_locked(struct supervision *s, const struct sv_group *g,
 	    size_t index);
 
-/* ---- the parts of a step ------------------------------------------------------ */
+/* ---- the parts of a step ------------------------------------------------ */
 
 void	sv_look_at_shards(struct supervision *s);
 void	sv_run_jobs(struct supervision *s);

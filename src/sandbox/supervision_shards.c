@@ -24,7 +24,7 @@
 /* All shards are looked at when Plan or Current changed, and this often. */
 #define LOOK_MS		5000
 
-/* ---- lists ------------------------------------------------------------------------ */
+/* ---- lists -------------------------------------------------------------- */
 
 const char *
 sv_list_id(struct json_object *list, size_t i)
@@ -65,7 +65,7 @@ first_is_marked(struct json_object *list)
 	    json_object_get_string(o)[0] == '_';
 }
 
-/* ---- groups ------------------------------------------------------------------------ */
+/* ---- groups ------------------------------------------------------------- */
 
 static int
 shard_compare(const void *a, const void *b)
@@ -340,7 +340,7 @@ sv_is_locked(struct supervision *s, const struct sv_group *g, size_t index)
 	return false;
 }
 
-/* ---- a dead leader ------------------------------------------------------------------ */
+/* ---- a dead leader ------------------------------------------------------ */
 
 static bool
 has_dead_leader(struct supervision *s, const struct sv_group *g, size_t index)
@@ -440,7 +440,7 @@ fail_over(struct supervision *s, const struct sv_group *g, size_t index)
 	free(next);
 }
 
-/* ---- number of copies --------------------------------------------------------------- */
+/* ---- number of copies --------------------------------------------------- */
 
 static bool
 is_long_gone(struct supervision *s, const char *id)
@@ -588,7 +588,7 @@ keep_copies(struct supervision *s, const struct sv_group *g, size_t index)
 		drop_copy(s, g, index, list);
 }
 
-/* ---- all shards --------------------------------------------------------------------- */
+/* ---- all shards --------------------------------------------------------- */
 
 static bool
 is_building(const struct sv_group *g)

@@ -33,6 +33,9 @@ tests_unit_sandbox_test_supervision_LDADD = $(SANDBOX_TEST_LIBS)
 UNIT_SANDBOX += tests/unit/sandbox/test_cluster
 tests_unit_sandbox_test_cluster_SOURCES = tests/unit/sandbox/test_cluster.c
 tests_unit_sandbox_test_cluster_LDADD = $(SANDBOX_TEST_LIBS)
+UNIT_SANDBOX += tests/unit/sandbox/test_agent_log
+tests_unit_sandbox_test_agent_log_SOURCES = tests/unit/sandbox/test_agent_log.c
+tests_unit_sandbox_test_agent_log_LDADD = $(SANDBOX_TEST_LIBS)
 endif
 endif
 check_PROGRAMS += $(UNIT_SANDBOX)

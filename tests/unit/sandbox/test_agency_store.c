@@ -88,7 +88,7 @@ reads(const char *paths, const char *expected)
 #define MALFORMED(text)		CU_ASSERT_EQUAL(write_trx(text), ERR_FORMAT)
 #define READS(paths, expected)	CU_ASSERT(reads(paths, expected))
 
-/* ---- reading ------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------ */
 
 static void
 test_read(void)
@@ -114,7 +114,8 @@ test_read(void)
 	    "{\"a\":{\"b\":{\"c\":[1,2,3]},\"e\":12}}");
 	/* Cut at the deepest ancestor that is there. */
 	READS("[\"/a/b/x/y/z\"]", "{\"a\":{\"b\":{}}}");
-	READS("[\"/a/b/x/y\",\"/q/r\",\"/d\"]", "{\"a\":{\"b\":{}},\"d\":false}");
+	READS("[\"/a/b/x/y\",\"/q/r\",\"/d\"]",
+	    "{\"a\":{\"b\":{}},\"d\":false}");
 	/* An ancestor that is a value has nothing below it. */
 	READS("[\"/a/e/x\"]", "{\"a\":{\"e\":{}}}");
 	READS("[\"/a/e/x\",\"/a/e\"]", "{\"a\":{\"e\":12}}");
@@ -133,7 +134,8 @@ test_hidden(void)
 	    "\"/arango/x\":1}]");
 	READS("[\"/\"]", "{\"arango\":{\"x\":1}}");
 	READS("[\"/arango\"]", "{\"arango\":{\"x\":1}}");
-	READS("[\"/arango/.license\"]", "{\"arango\":{\".license\":{\"v\":1}}}");
+	READS("[\"/arango/.license\"]",
+	    "{\"arango\":{\".license\":{\"v\":1}}}");
 	READS("[\"/.agency\"]", "{\".agency\":{\"term\":1}}");
 }
 
@@ -213,7 +215,7 @@ test_owns(void)
 	json_object_put(ops);
 }
 
-/* ---- operations ------------------------------------------------------------- */
+/* ---- operations --------------------------------------------------------- */
 
 static void
 test_increment(void)
@@ -289,7 +291,8 @@ test_erase(void)
 	WRITE("[{\"a\":{\"op\":\"replace\",\"val\":1,\"new\":[1]}}]");
 	READS("[\"/a\"]", "{\"a\":[[1],2,4]}");
 	WRITE("[{\"a\":{\"op\":\"replace\",\"val\":[1],\"new\":{\"a\":0}}}]");
-	WRITE("[{\"a\":{\"op\":\"replace\",\"val\":{\"a\":0.0},\"new\":\"/a\"}}]");
+	WRITE("[{\"a\":{\"op\":\"replace\",\"val\":{\"a\":0.0},"
+	    "\"new\":\"/a\"}}]");
 	READS("[\"/a\"]", "{\"a\":[\"/a\",2,4]}");
 }
 
@@ -321,7 +324,7 @@ test_observe(void)
 	REFUSED("[{\"/a\":\"a\"},{\"a\":{\"oldEmpty\":true}}]");
 }
 
-/* ---- all or nothing ---------------------------------------------------------- */
+/* ---- all or nothing ----------------------------------------------------- */
 
 static void
 test_atomic(void)
@@ -399,7 +402,7 @@ test_deep(void)
 	CU_ASSERT_FALSE(agency_store_has(store, "/b"));
 }
 
-/* ---- preconditions -------------------------------------------------------------- */
+/* ---- preconditions ------------------------------------------------------ */
 
 static void
 test_preconditions(void)
@@ -501,7 +504,7 @@ test_forbidden(void)
 	json_object_put(trx);
 }
 
-/* ---- expiry ------------------------------------------------------------------------ */
+/* ---- expiry ------------------------------------------------------------- */
 
 static void
 test_ttl(void)
@@ -518,7 +521,8 @@ test_ttl(void)
 	now_ms += 5000;
 	READS("[\"/a/u\"]", "{\"a\":{\"u\":26}}");
 	/* What changes below does not prolong it, and goes with it. */
-	WRITE("[{\"/v\":{\"op\":\"set\",\"new\":{\"c\":[\"hello\"]},\"ttl\":3}}]");
+	WRITE("[{\"/v\":{\"op\":\"set\",\"new\":{\"c\":[\"hello\"]},"
+	    "\"ttl\":3}}]");
 	WRITE("[{\"/v/c\":{\"op\":\"push\",\"new\":\"world\"}}]");
 	READS("[\"v\"]", "{\"v\":{\"c\":[\"hello\",\"world\"]}}");
 	now_ms += 3001;
@@ -567,7 +571,7 @@ test_restore(void)
 	agency_store_free(&old);
 }
 
-/* ---- log ------------------------------------------------------------------------------ */
+/* ---- log ---------------------------------------------------------------- */
 
 static void
 test_log(void)

@@ -272,7 +272,7 @@ test_bad_answers(void)
 	CU_ASSERT_EQUAL(agency_index(agency), 50);
 }
 
-/* ---- recorded dumps ---------------------------------------------------------- */
+/* ---- recorded dumps ----------------------------------------------------- */
 
 static struct json_object *
 dump_read(const char *name)
