@@ -21,6 +21,7 @@ src_sandbox_libsandbox_a_SOURCES += src/sandbox/store.c src/sandbox/store.h src/
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/store_batch.c src/sandbox/store_batch.h
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/store_ring.c src/sandbox/store_durable.c
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/store_shard.c src/sandbox/store_index.c src/sandbox/store_doc.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/store_tx.c src/sandbox/store_truncate.c
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/store_scan.c src/sandbox/store_snap.c
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/store_wal.c src/sandbox/store_wal.h
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/store_tail.c src/sandbox/store_marker.c

@@ -44,6 +44,16 @@ skey_primary(struct skey_primary *k, uint64_t object, const char *key,
 }
 
 void
+sbatch_delete_prefix(struct sbatch *b, char letter, uint64_t id)
+{
+	uint8_t	 from[SKEY_PREFIX], to[SKEY_PREFIX];
+
+	skey_prefix(from, letter, id);
+	skey_prefix(to, letter, id + 1);
+	sbatch_delete_range(b, from, sizeof(from), to, sizeof(to));
+}
+
+void
 slog_append(struct sbatch *b, enum slog_type type, uint64_t db,
     uint64_t shard, uint64_t n, const void *blob, size_t blen)
 {
@@ -347,6 +357,8 @@ store_pending_bytes(const struct store *st)
 int
 store_commit_pending(struct store *st)
 {
+	/* A group may not be torn apart: nobody suspends inside of one. */
+	bug_unless(st->group == NULL);
 	if (st->pend.count == 0)
 		return 0;
 	add_counters(st, &st->pend);

@@ -297,8 +297,8 @@ bool	store_tx_wrote(const struct store_tx *tx, const struct store_shard *sh);
 
 /*
  * The document under a key: *doc is valid until the next call of any function
- * with this store.  tx may be NULL (sees what is pending).  rev may be NULL.
- * AE_DOCUMENT_NOT_FOUND.
+ * with this store.  tx may be NULL (sees what is pending; for writes: a
+ * single operation).  rev may be NULL.  AE_DOCUMENT_NOT_FOUND.
  */
 int	store_get(struct store *st, struct store_tx *tx,
 	    struct store_shard *sh, const char *key, size_t klen,

@@ -1,12 +1,11 @@
 /*
- * store_doc.c - transactions, and documents one by one.
+ * store_doc.c - documents one by one: look-ups, checks, writes.
  */
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "sandbox/store_priv.h"
 #include "vpack/rev.h"
 
@@ -208,170 +207,9 @@ store_snap_get(struct store *st, struct store_snap *snap,
 	return store_get_by_rev(st, snap, sh, at, doc);
 }
 
-/* ---- transactions ------------------------------------------------------------ */
-
-int
-store_tx_begin(struct store *st, enum store_tx_kind kind, uint64_t tid,
-    struct store_tx **out)
-{
-	struct store_tx	*tx;
-	int		 r;
-
-	if (kind == STORE_TX_STREAM && (r = store_commit_pending(st)) != 0)
-		return r;
-	tx = xcalloc(1, sizeof(*tx));
-	tx->st = st;
-	tx->kind = kind;
-	if (tid == 0 && kind != STORE_TX_SINGLE) {
-		/* As a leader's own: 1 modulo 4. */
-		tid = MAX(st->last_tid + 4, clock_wall_us() << 2 | 1);
-		st->last_tid = tid;
-	}
-	tx->tid = tid;
-	if (kind == STORE_TX_STREAM) {
-		tx->snap = rocksdb_create_snapshot(st->db);
-		tx->ro = rocksdb_readoptions_create();
-		rocksdb_readoptions_set_snapshot(tx->ro, tx->snap);
-		tx->next = st->streams;
-		st->streams = tx;
-	}
-	*out = tx;
-	return 0;
-}
-
-static void
-tx_free(struct store_tx *tx)
-{
-	struct store_tx	**at;
-
-	for (at = &tx->st->streams; *at != NULL; at = &(*at)->next)
-		if (*at == tx) {
-			*at = tx->next;
-			break;
-		}
-	if (tx->ro != NULL)
-		rocksdb_readoptions_destroy(tx->ro);
-	if (tx->snap != NULL)
-		rocksdb_release_snapshot(tx->st->db, tx->snap);
-	sbatch_free(&tx->batch);
-	free(tx->shards);
-	free(tx);
-}
-
-void
-store_tx_free_all(struct store *st)
-{
-	while (st->streams != NULL)
-		tx_free(st->streams);
-}
-
-/* Numbers of a stream that are now everybody's. */
-static int
-stream_merge(struct store *st, struct store_tx *tx)
-{
-	struct store_shard	*sh;
-	size_t			 i;
-
-	for (i = 0; i < tx->nshards; i++)
-		if (store_shard_by_id(st, tx->shards[i].id) == NULL)
-			return AE_DATA_SOURCE_NOT_FOUND;
-	sbatch_append(&st->pend, &tx->batch);
-	for (i = 0; i < tx->nshards; i++) {
-		sh = store_shard_by_id(st, tx->shards[i].id);
-		sh->count += (uint64_t)tx->shards[i].delta;
-		sh->max_rev = MAX(sh->max_rev, tx->shards[i].max_rev);
-		st->max_rev = MAX(st->max_rev, sh->max_rev);
-		store_counter_dirty(st, sh);
-	}
-	return 0;
-}
-
-int
-store_tx_commit(struct store *st, struct store_tx **txp)
-{
-	struct store_tx	*tx = *txp;
-	struct sbatch	*b;
-	int		 r = 0;
-
-	b = tx->kind == STORE_TX_STREAM ? &tx->batch : &st->pend;
-	if (tx->begun) {
-		sbatch_flush_late(b);
-		slog_append(b, SLOG_COMMIT, tx->db, 0, tx->tid, NULL, 0);
-		if (tx->kind == STORE_TX_STREAM)
-			r = stream_merge(st, tx);
-	}
-	tx_free(tx);
-	*txp = NULL;
-	return r;
-}
-
-void
-store_tx_abort(struct store *st, struct store_tx **txp)
-{
-	if ((*txp)->kind != STORE_TX_STREAM) {
-		(void)store_tx_commit(st, txp);
-		return;
-	}
-	tx_free(*txp);
-	*txp = NULL;
-}
-
-size_t
-store_tx_bytes(const struct store_tx *tx)
-{
-	return tx->total;
-}
-
-uint64_t
-store_tx_id(const struct store_tx *tx)
-{
-	return tx->tid;
-}
-
-static struct stx_shard *
-tx_shard(struct store_tx *tx, const struct store_shard *sh)
-{
-	size_t	 i;
-
-	for (i = 0; i < tx->nshards; i++)
-		if (tx->shards[i].id == sh->id)
-			return &tx->shards[i];
-	tx->shards = xrealloc(tx->shards,
-	    (tx->nshards + 1) * sizeof(tx->shards[0]));
-	memset(&tx->shards[tx->nshards], 0, sizeof(tx->shards[0]));
-	tx->shards[tx->nshards].id = sh->id;
-	return &tx->shards[tx->nshards++];
-}
-
-bool
-store_tx_wrote(const struct store_tx *tx, const struct store_shard *sh)
-{
-	size_t	 i;
-
-	for (i = 0; i < tx->nshards; i++)
-		if (tx->shards[i].id == sh->id)
-			return true;
-	return false;
-}
-
-bool
-store_shard_locked(const struct store *st, const struct store_shard *sh,
-    const struct store_tx *except)
-{
-	const struct store_tx	*tx;
-
-	for (tx = st->streams; tx != NULL; tx = tx->next)
-		if (tx != except && store_tx_wrote(tx, sh))
-			return true;
-	return false;
-}
-
 /* ---- writing ----------------------------------------------------------------- */
 
-/*
- * What stands in the log in front of an operation.  A huge request becomes
- * several groups with the same tid, as with arangod's intermediate commits.
- */
+/* What stands in the log in front of an operation. */
 static int
 log_operation(struct edit *e)
 {
@@ -384,20 +222,8 @@ log_operation(struct edit *e)
 		    e->sh->id, e->old_rev, NULL, 0);
 		return 0;
 	}
-	if (tx->kind == STORE_TX_REQUEST && tx->begun &&
-	    (tx->bytes >= STORE_GROUP_BYTES || tx->ops >= STORE_GROUP_OPS)) {
-		sbatch_flush_late(e->b);
-		slog_append(e->b, SLOG_COMMIT, tx->db, 0, tx->tid, NULL, 0);
-		tx->begun = false;
-		tx->bytes = tx->ops = 0;
-		if ((r = store_commit_pending(e->st)) != 0)
-			return r;
-	}
-	if (!tx->begun) {
-		tx->begun = true;
-		tx->db = db;
-		slog_append(e->b, SLOG_BEGIN, db, 0, tx->tid, NULL, 0);
-	}
+	if ((r = store_tx_log_begin(tx, db)) != 0)
+		return r;
 	if (e->doc == NULL)
 		slog_append(e->b, SLOG_TX_REMOVE, 0, 0, e->old_rev, NULL, 0);
 	return 0;
@@ -501,7 +327,7 @@ account(struct edit *e, size_t before)
 		tx->ops++;
 	}
 	if (tx != NULL && tx->kind == STORE_TX_STREAM) {
-		s = tx_shard(tx, e->sh);
+		s = store_tx_shard(tx, e->sh);
 		s->delta += delta;
 		s->max_rev = MAX(s->max_rev, e->rev);
 		return;
@@ -540,8 +366,7 @@ edit_begin(struct edit *e, struct store *st, struct store_tx *tx,
 	e->sh = sh;
 	e->key = key;
 	e->klen = klen;
-	e->b = tx != NULL && tx->kind == STORE_TX_STREAM ? &tx->batch :
-	    &st->pend;
+	e->b = store_tx_batch(st, tx);
 	if (klen == 0 || klen > STORE_KEY_MAX)
 		return AE_DOCUMENT_KEY_BAD;
 	skey_primary(&e->pkey, sh->id, key, klen);
@@ -702,89 +527,6 @@ store_remove(struct store *st, struct store_tx *tx, struct store_shard *sh,
 	if (rev != NULL)
 		*rev = e.old_rev;
 	return 0;
-}
-
-/* ---- whole shards -------------------------------------------------------------- */
-
-static int
-truncate_range(struct store *st, struct store_shard *sh)
-{
-	static const char	 letters[] = { 'd', 'p' };
-	struct sbatch		 b = { 0 };
-	uint8_t			 from[SKEY_PREFIX], to[SKEY_PREFIX];
-	size_t			 i;
-	char			 letter;
-	int			 r;
-
-	if ((r = store_commit_pending(st)) != 0)
-		return r;
-	for (i = 0; i < sizeof(letters); i++) {
-		skey_prefix(from, letters[i], sh->id);
-		skey_prefix(to, letters[i], sh->id + 1);
-		sbatch_delete_range(&b, from, sizeof(from), to, sizeof(to));
-	}
-	for (i = 0; i < sh->nindexes; i++) {
-		if (sh->indexes[i]->kind == STORE_INDEX_META)
-			continue;
-		letter = sh->indexes[i]->kind == STORE_INDEX_UNIQUE ? 'u' :
-		    'i';
-		skey_prefix(from, letter, sh->indexes[i]->object);
-		skey_prefix(to, letter, sh->indexes[i]->object + 1);
-		sbatch_delete_range(&b, from, sizeof(from), to, sizeof(to));
-	}
-	/* Behind the deletions: its tick is that of the last of them. */
-	slog_append(&b, SLOG_TRUNCATE, sh->db->id, sh->id, 0, NULL, 0);
-	sh->count = 0;
-	store_counter_dirty(st, sh);
-	r = store_write_now(st, &b);
-	sbatch_free(&b);
-	return r;
-}
-
-/* One slice of removals; 1 when documents may be left. */
-static int
-truncate_slice(struct store *st, struct store_tx *tx, struct store_shard *sh,
-    struct buf *pos)
-{
-	struct store_scan	*scan;
-	struct store_row	 row;
-	struct store_tx		*own = NULL;
-	size_t			 n = 0;
-	int			 r;
-
-	if ((r = store_scan_new(st, sh, STORE_BY_KEY, NULL, tx, &scan)) != 0)
-		return r;
-	if (pos->len > 0)
-		store_scan_seek_key(scan, (const char *)pos->data, pos->len);
-	if (tx == NULL)
-		r = store_tx_begin(st, STORE_TX_REQUEST, 0, &own);
-	while (r == 0 && n < STORE_TRUNCATE_OPS &&
-	    (r = store_scan_next(scan, false, &row)) == 1) {
-		buf_reset(pos);
-		buf_append(pos, row.key, row.klen);
-		r = store_remove(st, tx != NULL ? tx : own, sh,
-		    (const char *)pos->data, pos->len, NULL);
-		if (r == AE_DOCUMENT_NOT_FOUND)
-			r = 0;
-		n++;
-	}
-	store_scan_free(&scan);
-	if (own != NULL)
-		(void)store_tx_commit(st, &own);
-	return r != 0 ? r : n == STORE_TRUNCATE_OPS ? 1 : 0;
-}
-
-int
-store_truncate(struct store *st, struct store_tx *tx, struct store_shard *sh,
-    struct buf *pos)
-{
-	/* arangod takes the exclusive lock, outside of streams. */
-	if (store_shard_locked(st, sh, tx))
-		return AE_LOCK_TIMEOUT;
-	if (tx == NULL && pos->len == 0 && sh->count >= STORE_RANGE_DELETE_MIN &&
-	    st->opts.version >= 31000)
-		return truncate_range(st, sh);
-	return truncate_slice(st, tx, sh, pos);
 }
 
 void

@@ -449,20 +449,23 @@ index_fill(struct store *st, struct store_shard *sh, struct store_index *ix,
 	return r;
 }
 
+void
+sindex_delete_all(const struct store_index *ix, struct sbatch *b)
+{
+	if (ix->kind != STORE_INDEX_META)
+		sbatch_delete_prefix(b, ix->kind == STORE_INDEX_UNIQUE ? 'u' :
+		    'i', ix->object);
+}
+
 static int
 index_clear(struct store *st, const struct store_index *ix)
 {
 	struct sbatch	 b = { 0 };
-	uint8_t		 from[SKEY_PREFIX], to[SKEY_PREFIX];
-	char		 letter = ix->kind == STORE_INDEX_UNIQUE ? 'u' : 'i';
-	int		 r;
+	int		 r = 0;
 
-	if (ix->kind == STORE_INDEX_META)
-		return 0;
-	skey_prefix(from, letter, ix->object);
-	skey_prefix(to, letter, ix->object + 1);
-	sbatch_delete_range(&b, from, sizeof(from), to, sizeof(to));
-	r = store_write_now(st, &b);
+	sindex_delete_all(ix, &b);
+	if (b.count > 0)
+		r = store_write_now(st, &b);
 	sbatch_free(&b);
 	return r;
 }

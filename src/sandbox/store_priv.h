@@ -88,6 +88,9 @@ struct skey_primary {
 void	skey_primary(struct skey_primary *k, uint64_t object,
 	    const char *key, size_t klen);
 
+/* All keys of a letter and an id. */
+void	sbatch_delete_prefix(struct sbatch *b, char letter, uint64_t id);
+
 /* ---- the store ------------------------------------------------------------ */
 
 /* One log record in memory; shared by the ring and tails that read it. */
@@ -156,6 +159,7 @@ struct store {
 	uint64_t	 last_tid;
 
 	struct sbatch	 pend;
+	struct store_tx	*group;		/* begun in pend, not committed */
 	struct store_shard **dirty;	/* counters to write with pend */
 	size_t		 ndirty, cdirty;
 	bool		 unsynced;
@@ -221,6 +225,8 @@ bool	sindex_key(const struct store_index *ix, const uint8_t *doc,
 	    uint64_t rev, struct buf *k);
 /* Order-preserving bytes of one value; NULL is null. */
 void	sindex_encode(struct buf *k, const uint8_t *v);
+/* Range deletes of its entries. */
+void	sindex_delete_all(const struct store_index *ix, struct sbatch *b);
 void	sindex_conflict(struct store_conflict *c,
 	    const struct store_index *ix, const char *key, size_t klen);
 
@@ -242,6 +248,20 @@ int	store_lookup(struct store *st, const struct store_tx *tx,
 int	store_lookup_at(struct store *st, const rocksdb_readoptions_t *ro,
 	    int slot, const void *key, size_t klen, const uint8_t **val,
 	    size_t *vlen);
+
+/* ---- store_tx.c ------------------------------------------------------------- */
+
+/* Where its operations go; tx may be NULL. */
+struct sbatch *store_tx_batch(struct store *st, struct store_tx *tx);
+/*
+ * Before an operation of a group or stream: 2200 when it is the first.  A huge
+ * request becomes several groups with the same tid, as with arangod's
+ * intermediate commits.
+ */
+int	store_tx_log_begin(struct store_tx *tx, uint64_t db);
+struct stx_shard *store_tx_shard(struct store_tx *tx,
+	    const struct store_shard *sh);
+/* Did a stream other than `except` write to it? */
 bool	store_shard_locked(const struct store *st,
 	    const struct store_shard *sh, const struct store_tx *except);
 void	store_tx_free_all(struct store *st);

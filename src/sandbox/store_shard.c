@@ -451,16 +451,6 @@ shard_unlink(struct store *st, struct store_shard *sh)
 	shard_free(sh);
 }
 
-static void
-delete_prefix(struct sbatch *b, char letter, uint64_t id)
-{
-	uint8_t	 from[SKEY_PREFIX], to[SKEY_PREFIX];
-
-	skey_prefix(from, letter, id);
-	skey_prefix(to, letter, id + 1);
-	sbatch_delete_range(b, from, sizeof(from), to, sizeof(to));
-}
-
 int
 store_shard_drop(struct store *st, struct store_shard **shp)
 {
@@ -477,12 +467,10 @@ store_shard_drop(struct store *st, struct store_shard **shp)
 	sbatch_delete(&b, key, sizeof(key));
 	skey_prefix(ckey, 'c', sh->id);
 	sbatch_delete(&b, ckey, sizeof(ckey));
-	delete_prefix(&b, 'd', sh->id);
-	delete_prefix(&b, 'p', sh->id);
-	for (i = 0; i < sh->nindexes; i++) {
-		delete_prefix(&b, 'u', sh->indexes[i]->object);
-		delete_prefix(&b, 'i', sh->indexes[i]->object);
-	}
+	sbatch_delete_prefix(&b, 'd', sh->id);
+	sbatch_delete_prefix(&b, 'p', sh->id);
+	for (i = 0; i < sh->nindexes; i++)
+		sindex_delete_all(sh->indexes[i], &b);
 	if ((r = store_write_now(st, &b)) == 0) {
 		shard_unlink(st, sh);
 		*shp = NULL;
