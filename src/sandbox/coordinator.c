@@ -32,7 +32,13 @@ crd_collection_get(struct sb_req *r, const char *name)
 
 	col = cluster_collection(crd_of(r)->cluster, r->db, name);
 	if (col == NULL || col->deleted || col->is_building) {
-		sb_error(r, AE_DATA_SOURCE_NOT_FOUND, NULL);
+		/* Recorded: with the name where a transaction looks for it. */
+		if (r->nseg > 1 && (strcmp(r->seg[1], "collection") == 0 ||
+		    strcmp(r->seg[1], "index") == 0))
+			sb_error(r, AE_DATA_SOURCE_NOT_FOUND, NULL);
+		else
+			sb_error(r, AE_DATA_SOURCE_NOT_FOUND, "%s: %s",
+			    arango_error_text(AE_DATA_SOURCE_NOT_FOUND), name);
 		return NULL;
 	}
 	return cl_collection_ref(col);

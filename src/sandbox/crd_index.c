@@ -14,6 +14,7 @@
 #include "sandbox/coordinator.h"
 #include "sandbox/crd_ddl.h"
 #include "sandbox/crd_json.h"
+#include "sandbox/crd_show.h"
 
 /* ---- showing --------------------------------------------------------------- */
 
@@ -34,6 +35,14 @@ has_estimate(struct json_object *index)
 	    cj_bool(index, "estimates", true));
 }
 
+void
+crd_index_estimates(struct json_object *o)
+{
+	if (cj_bool(o, "unique", false) && (type_is(o, "hash") ||
+	    type_is(o, "skiplist") || type_is(o, "persistent")))
+		cj_add_bool(o, "estimates", true);
+}
+
 static void
 add_figures(struct json_object *o)
 {
@@ -47,11 +56,12 @@ add_figures(struct json_object *o)
 }
 
 /*
- * An index as the API shows it.  The two edge indexes are shown as one: the
+ * An index as the API shows it; made says that it is the answer to its
+ * creation, which gives the Plan's entry as it is.  The two edge indexes are shown as one: the
  * one over _from is left out (NULL), the other gets both fields.
  */
 static struct json_object *
-show(const struct cl_collection *col, struct json_object *index,
+show(const struct cl_collection *col, struct json_object *index, bool made,
     bool estimate, bool figures)
 {
 	struct json_object	*o, *fields;
@@ -76,6 +86,8 @@ show(const struct cl_collection *col, struct json_object *index,
 		cj_push_str(fields, "_to");
 		cj_add(o, "fields", fields);
 	}
+	if (!made)
+		crd_index_estimates(o);
 	if (estimate && has_estimate(index))
 		cj_add_int(o, "selectivityEstimate", 1);
 	if (figures)
@@ -146,7 +158,7 @@ get_list(struct sb_req *r)
 	for (i = 0; i < n; i++) {
 		v = json_object_array_get_idx(col->indexes, i);
 		if ((is_hidden(v) && !hidden) ||
-		    (x = show(col, v, true, stats)) == NULL)
+		    (x = show(col, v, false, true, stats)) == NULL)
 			continue;
 		json_object_array_add(list, x);
 		cj_add_ref(byid, cj_str(x, "id"), x);
@@ -173,7 +185,7 @@ get_selectivity(struct sb_req *r)
 	for (i = 0; i < n; i++) {
 		v = json_object_array_get_idx(col->indexes, i);
 		if (is_hidden(v) || !has_estimate(v) ||
-		    (x = show(col, v, true, false)) == NULL)
+		    (x = show(col, v, false, true, false)) == NULL)
 			continue;
 		cj_add_int(out, cj_str(x, "id"), 1);
 		json_object_put(x);
@@ -196,7 +208,7 @@ get_one(struct sb_req *r)
 		/* Both parts of an edge index are shown as the second. */
 		if (type_is(v, "edge"))
 			v = find(col, "2");
-		o = show(col, v, false, false);
+		o = show(col, v, false, false, false);
 	}
 	if (o == NULL)
 		sb_error(r, AE_INDEX_NOT_FOUND, NULL);
@@ -246,7 +258,7 @@ create(struct sb_req *r, const struct cl_collection *col,
 		return;
 	}
 	status = created ? 201 : 200;
-	if ((o = show(col, made, false, false)) == NULL) {
+	if ((o = show(col, made, true, false, false)) == NULL) {
 		sb_error(r, AE_INTERNAL, NULL);
 	} else {
 		cj_add_bool(o, "isNewlyCreated", created);

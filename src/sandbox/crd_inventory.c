@@ -92,7 +92,9 @@ indexes_of(struct crd *c, const struct cl_collection *col)
 		if (cj_bool(v, "isBuilding", false) &&
 		    sb_version(c->server) >= 31200)
 			continue;
-		json_object_array_add(out, json_object_get(v));
+		v = cj_clone(v);
+		crd_index_estimates(v);
+		json_object_array_add(out, v);
 	}
 	return out;
 }

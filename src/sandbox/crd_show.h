@@ -10,4 +10,10 @@
 struct json_object *crd_database_show(struct crd *c, const char *db,
 	    const char *path);
 
+/*
+ * Whatever the Plan says, unique indexes have estimates (ClusterIndex.cpp);
+ * set that in a copy of an entry.
+ */
+void	crd_index_estimates(struct json_object *index);
+
 #endif
