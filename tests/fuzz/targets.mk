@@ -58,3 +58,10 @@ endif
 tests_fuzz_fuzz_agency_SOURCES = tests/fuzz/fuzz_agency.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_agency_LDADD = src/sandbox/libsandbox.a $(FUZZ_LIBS)
 tests_fuzz_fuzz_agency_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+if SANDBOX
+FUZZ_BINS += tests/fuzz/fuzz_document
+endif
+tests_fuzz_fuzz_document_SOURCES = tests/fuzz/fuzz_document.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_document_LDADD = src/sandbox/libsandbox.a $(FUZZ_LIBS) $(ROCKSDB_LIBS)
+tests_fuzz_fuzz_document_LDFLAGS = $(FUZZ_LDFLAGS_ALL)

@@ -3,6 +3,9 @@ SANDBOX_TEST_LIBS = src/sandbox/libsandbox.a $(UNIT_LIBS) $(ROCKSDB_LIBS)
 UNIT_SANDBOX =
 if HAVE_CUNIT
 if SANDBOX
+UNIT_SANDBOX += tests/unit/sandbox/test_docop
+tests_unit_sandbox_test_docop_SOURCES = tests/unit/sandbox/test_docop.c
+tests_unit_sandbox_test_docop_LDADD = $(SANDBOX_TEST_LIBS)
 UNIT_SANDBOX += tests/unit/sandbox/test_aql
 tests_unit_sandbox_test_aql_SOURCES = tests/unit/sandbox/test_aql.c
 tests_unit_sandbox_test_aql_LDADD = $(SANDBOX_TEST_LIBS)
