@@ -12,10 +12,10 @@
 #include "base/random.h"
 #include "sandbox/store_priv.h"
 
-/* Archived logs are ours to delete (retention by clients): RocksDB never does. */
+/* Archived logs are ours to delete (clients hold them), never RocksDB's. */
 #define STORE_WAL_TTL_S		(100ULL * 365 * 86400)
 
-/* ---- keys and log data ----------------------------------------------------- */
+/* ---- keys and log data -------------------------------------------------- */
 
 void
 put_be64(uint8_t *p, uint64_t v)
@@ -88,7 +88,7 @@ slog_decode(struct slog *l, const uint8_t *p, size_t len)
 	return 0;
 }
 
-/* ---- open and close ---------------------------------------------------- */
+/* ---- open and close ----------------------------------------------------- */
 
 int
 store_fail(struct store *st, char *err)
@@ -270,7 +270,7 @@ store_close(struct store **stp)
 	*stp = NULL;
 }
 
-/* ---- the pending batch ---------------------------------------------------- */
+/* ---- the pending batch -------------------------------------------------- */
 
 /* A number that was never used before; b makes that last. */
 uint64_t

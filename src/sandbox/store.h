@@ -49,11 +49,11 @@ struct store_tx;
 struct store_scan;
 struct store_snap;
 
-/* ---- open and close ---------------------------------------------------- */
+/* ---- open and close ----------------------------------------------------- */
 
 struct store_opts {
-	size_t		 ring_bytes;	/* recent log kept in memory; 0: 64 MiB */
-	size_t		 memtable_bytes; /* also the size of a log file; 0: 64 MiB */
+	size_t		 ring_bytes;	/* recent log in memory; 0: 64 MiB */
+	size_t		 memtable_bytes; /* and of a log file; 0: 64 MiB */
 	size_t		 cache_bytes;	/* block cache; 0: 64 MiB */
 	uint32_t	 prune_delay_ms; /* no pruning before; 0: 60 s */
 	int		 version;	/* 31108 for 3.11.8; 0: that */
@@ -108,7 +108,7 @@ uint64_t store_last_tick(struct store *st);
  */
 int	store_power_cut(const char *dir, struct err_msg *em);
 
-/* ---- databases ----------------------------------------------------------- */
+/* ---- databases ---------------------------------------------------------- */
 
 struct store_db {
 	uint64_t	 id;		/* local */
@@ -132,7 +132,7 @@ struct store_db *store_db_find(struct store *st, const char *name);
 /* First database, then ->next. */
 struct store_db *store_db_first(struct store *st);
 
-/* ---- shards -------------------------------------------------------------- */
+/* ---- shards ------------------------------------------------------------- */
 
 enum store_index_kind {
 	STORE_INDEX_META,		/* kept and shown, not maintained */
@@ -158,7 +158,7 @@ struct store_index {
 struct store_shard {
 	struct store_db	*db;
 	char		*name;		/* "s10050" */
-	uint64_t	 cid;		/* planId: the cluster collection's id */
+	uint64_t	 cid;		/* planId: id of the collection */
 	char		*guid;		/* "c10049/s10050" */
 	uint64_t	 id;		/* local id, never used twice */
 	int		 type;		/* 2 document, 3 edge */
@@ -218,7 +218,7 @@ store_shard_revision(const struct store_shard *sh)
 void	store_shard_definition(const struct store_shard *sh,
 	    struct vp_builder *b);
 
-/* ---- indexes ------------------------------------------------------------- */
+/* ---- indexes ------------------------------------------------------------ */
 
 /* Which document and index stood in the way: AE_UNIQUE_CONSTRAINT_VIOLATED. */
 struct store_conflict {
@@ -256,7 +256,7 @@ struct store_index *store_index_find(const struct store_shard *sh,
 struct store_index *store_index_for(const struct store_shard *sh,
 	    const char *path);
 
-/* ---- transactions and documents ------------------------------------------ */
+/* ---- transactions and documents ----------------------------------------- */
 
 enum store_tx_kind {
 	/* One operation: one marker, tid "0". */
@@ -351,7 +351,7 @@ void	store_build_document(struct vp_builder *b,
 	    const struct store_shard *sh, const char *key, size_t klen,
 	    uint64_t rev, const uint8_t *body);
 
-/* ---- scans ----------------------------------------------------------------- */
+/* ---- scans -------------------------------------------------------------- */
 
 enum store_order {
 	STORE_BY_REV,			/* fast: documents lie in this order */
@@ -399,7 +399,7 @@ int	store_scan_next(struct store_scan *s, bool with_doc,
 int	store_scan_checksum(struct store_scan *s, bool with_revisions,
 	    bool with_data, size_t max, uint64_t *sum);
 
-/* ---- snapshots ("batches") and dumps ------------------------------------- */
+/* ---- snapshots ("batches") and dumps ------------------------------------ */
 
 /*
  * One state of the whole server.  Commits what is pending, so everything with

@@ -149,7 +149,7 @@ wrec_next(struct wrec_reader *r, struct wrec *rec)
 	return 1;
 }
 
-/* ---- the index of keys --------------------------------------------------- */
+/* ---- the index of keys -------------------------------------------------- */
 
 static uint32_t
 key_hash(const void *key, size_t klen)
@@ -226,7 +226,7 @@ sbatch_find(const struct sbatch *b, const void *key, size_t klen,
 	return (enum sbatch_state)e->state;
 }
 
-/* ---- building ------------------------------------------------------------ */
+/* ---- building ----------------------------------------------------------- */
 
 void
 sbatch_free(struct sbatch *b)

@@ -60,7 +60,7 @@ int	wrec_begin(struct wrec_reader *r, const void *data, size_t len);
  */
 int	wrec_next(struct wrec_reader *r, struct wrec *rec);
 
-/* ---- building ------------------------------------------------------------ */
+/* ---- building ----------------------------------------------------------- */
 
 enum sbatch_state {
 	SBATCH_MISS,			/* nothing said about this key */

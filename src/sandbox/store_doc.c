@@ -25,7 +25,7 @@ struct edit {
 	struct skey_primary pkey;
 };
 
-/* ---- looking up ------------------------------------------------------------ */
+/* ---- looking up --------------------------------------------------------- */
 
 int
 store_lookup_at(struct store *st, const rocksdb_readoptions_t *ro, int slot,
@@ -207,7 +207,7 @@ store_snap_get(struct store *st, struct store_snap *snap,
 	return store_get_by_rev(st, snap, sh, at, doc);
 }
 
-/* ---- writing ----------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 /* What stands in the log in front of an operation. */
 static int

@@ -28,7 +28,7 @@ enum {
 /* Entries of a new index are written in batches of this size. */
 #define FILL_BYTES	(8u << 20)
 
-/* ---- values ---------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------- */
 
 /* Bytes that end in 00 00; a 00 inside becomes 00 ff. */
 static void
@@ -146,7 +146,7 @@ sindex_encode(struct buf *k, const uint8_t *v)
 	}
 }
 
-/* ---- definitions ----------------------------------------------------------- */
+/* ---- definitions -------------------------------------------------------- */
 
 /* "a.b" in a document. */
 static const uint8_t *
@@ -330,7 +330,7 @@ store_index_for(const struct store_shard *sh, const char *path)
 	return NULL;
 }
 
-/* ---- conflicts --------------------------------------------------------------- */
+/* ---- conflicts ---------------------------------------------------------- */
 
 static void
 set_text(char *to, size_t size, const char *s, size_t len)
@@ -380,7 +380,7 @@ store_conflict_text(const struct store_conflict *c, struct buf *out)
 	    c->key);
 }
 
-/* ---- creating and dropping -------------------------------------------------- */
+/* ---- creating and dropping ---------------------------------------------- */
 
 /*
  * One document into a new index.  0, AE_UNIQUE_CONSTRAINT_VIOLATED or

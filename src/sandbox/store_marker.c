@@ -91,7 +91,7 @@ smarker_continue(struct smarker *m)
 	return true;
 }
 
-/* ---- filters ------------------------------------------------------------- */
+/* ---- filters ------------------------------------------------------------ */
 
 static bool
 wants_db(const struct smarker *m, uint64_t db)
@@ -126,7 +126,7 @@ wants_shard(struct smarker *m, uint64_t shard)
 	    (m->shard == 0 || m->shard == shard));
 }
 
-/* ---- output ---------------------------------------------------------------- */
+/* ---- output ------------------------------------------------------------- */
 
 static char *
 put_u64(char *end, uint64_t v)
@@ -262,7 +262,7 @@ emit_removal(struct smarker *m, const char *key, size_t klen, struct buf *out)
 	return 0;
 }
 
-/* ---- log data --------------------------------------------------------------- */
+/* ---- log data ----------------------------------------------------------- */
 
 static int
 on_transaction(struct smarker *m, const struct slog *l, int type,
@@ -424,7 +424,7 @@ on_log(struct smarker *m, const struct wrec *rec, struct buf *out)
 	}
 }
 
-/* ---- counting records --------------------------------------------------------- */
+/* ---- counting records --------------------------------------------------- */
 
 static int
 on_db_record(struct smarker *m, const struct wrec *rec, struct buf *out)

@@ -23,7 +23,7 @@
 #define STORE_RANGE_DELETE_MIN	32768u
 #define STORE_TRUNCATE_OPS	10000u
 
-/* ---- log data: what stands in front of operations in the log ----------- */
+/* ---- log data: what stands in front of operations in the log ------------ */
 
 enum slog_type {
 	SLOG_DB_CREATE		= 1,	/* db; then the put of m D */
@@ -55,7 +55,7 @@ void	slog_append(struct sbatch *b, enum slog_type type, uint64_t db,
 /* 0, ERR_FORMAT. */
 int	slog_decode(struct slog *l, const uint8_t *p, size_t len);
 
-/* ---- keys ---------------------------------------------------------------- */
+/* ---- keys --------------------------------------------------------------- */
 
 void	put_be64(uint8_t *p, uint64_t v);
 uint64_t get_be64(const uint8_t *p);
@@ -91,7 +91,7 @@ void	skey_primary(struct skey_primary *k, uint64_t object,
 /* All keys of a letter and an id. */
 void	sbatch_delete_prefix(struct sbatch *b, char letter, uint64_t id);
 
-/* ---- the store ------------------------------------------------------------ */
+/* ---- the store ---------------------------------------------------------- */
 
 /* One log record in memory; shared by the ring and tails that read it. */
 struct slogrec {
@@ -163,7 +163,7 @@ struct store {
 	struct store_shard **dirty;	/* counters to write with pend */
 	size_t		 ndirty, cdirty;
 	bool		 unsynced;
-	size_t		 since_check;	/* bytes since rotation was looked for */
+	size_t		 since_check;	/* bytes since a look for rotation */
 	uint64_t	 newest_log;	/* number */
 
 	struct store_db	*dbs;
@@ -193,7 +193,7 @@ uint64_t store_new_id(struct store *st, struct sbatch *b);
 /* The counter of sh goes into the next batch. */
 void	store_counter_dirty(struct store *st, struct store_shard *sh);
 
-/* ---- store_ring.c ---------------------------------------------------------- */
+/* ---- store_ring.c ------------------------------------------------------- */
 
 void	sring_add(struct slogring *r, uint64_t seq, uint32_t count,
 	    const uint8_t *data, size_t len);
@@ -204,14 +204,14 @@ void	slogrec_unref(struct slogrec **rec);
 void	sring_trim(struct slogring *r, uint64_t tick);
 void	sring_free(struct slogring *r);
 
-/* ---- store_shard.c ------------------------------------------------------- */
+/* ---- store_shard.c ------------------------------------------------------ */
 
 int	store_load(struct store *st, struct err_msg *em);
 void	store_unload(struct store *st);
 /* Definition record of a shard, for m C. */
 void	store_shard_put(struct store_shard *sh, struct sbatch *b);
 
-/* ---- store_index.c -------------------------------------------------------- */
+/* ---- store_index.c ------------------------------------------------------ */
 
 /* Read a definition.  0, ERR_FORMAT, ERR_NOT_FOUND (no id). */
 int	sindex_new(const uint8_t *def, uint64_t object,
@@ -230,7 +230,7 @@ void	sindex_delete_all(const struct store_index *ix, struct sbatch *b);
 void	sindex_conflict(struct store_conflict *c,
 	    const struct store_index *ix, const char *key, size_t klen);
 
-/* ---- store_doc.c ----------------------------------------------------------- */
+/* ---- store_doc.c -------------------------------------------------------- */
 
 enum sview {
 	SVIEW_LATEST,			/* pending, then RocksDB */
@@ -249,7 +249,7 @@ int	store_lookup_at(struct store *st, const rocksdb_readoptions_t *ro,
 	    int slot, const void *key, size_t klen, const uint8_t **val,
 	    size_t *vlen);
 
-/* ---- store_tx.c ------------------------------------------------------------- */
+/* ---- store_tx.c --------------------------------------------------------- */
 
 /* Where its operations go; tx may be NULL. */
 struct sbatch *store_tx_batch(struct store *st, struct store_tx *tx);
@@ -266,7 +266,7 @@ bool	store_shard_locked(const struct store *st,
 	    const struct store_shard *sh, const struct store_tx *except);
 void	store_tx_free_all(struct store *st);
 
-/* ---- store_scan.c, store_snap.c, store_tail.c ------------------------------ */
+/* ---- store_scan.c, store_snap.c, store_tail.c --------------------------- */
 
 const rocksdb_readoptions_t *store_snap_ro(const struct store_snap *snap);
 const rocksdb_snapshot_t *store_snap_rocks(const struct store_snap *snap);
@@ -278,14 +278,14 @@ void	store_snap_forget_shard(struct store *st, uint64_t shard);
 void	store_tail_close_all(struct store *st);
 void	store_cursors_close(struct store *st);
 
-/* ---- store_durable.c --------------------------------------------------------- */
+/* ---- store_durable.c ---------------------------------------------------- */
 
 /* Number of the newest *.log in dir (0: none) and its size. */
 int	store_newest_log(const char *dir, uint64_t *number, uint64_t *size);
 /* After a commit: did RocksDB begin a new log file? */
 int	store_after_write(struct store *st, size_t bytes);
 
-/* ---- store_marker.c: log records to markers --------------------------------- */
+/* ---- store_marker.c: log records to markers ----------------------------- */
 
 /* Names for the numbers in the log; NULL: no longer there. */
 struct sresolver {

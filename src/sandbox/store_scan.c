@@ -37,7 +37,7 @@ struct store_scan {
 	struct buf	 body;		/* the same out of a transaction */
 };
 
-/* ---- what the transaction wrote ---------------------------------------------- */
+/* ---- what the transaction wrote ----------------------------------------- */
 
 static int
 bytes_order(const void *a, size_t alen, const void *b, size_t blen)
@@ -82,7 +82,7 @@ collect_mine(struct store_scan *s)
 		qsort_r(s->mine, n, sizeof(s->mine[0]), ent_order, b);
 }
 
-/* ---- making one ------------------------------------------------------------- */
+/* ---- making one --------------------------------------------------------- */
 
 /* The first key behind all that begin with prefix. */
 static void
@@ -251,7 +251,7 @@ store_scan_seek_rev(struct store_scan *s, uint64_t rev)
 	scan_seek(s, k, sizeof(k));
 }
 
-/* ---- walking ---------------------------------------------------------------- */
+/* ---- walking ------------------------------------------------------------ */
 
 struct raw_row {
 	const uint8_t	*key, *val;

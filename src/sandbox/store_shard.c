@@ -19,7 +19,7 @@
 #define MKEY_DB		10
 #define MKEY_SHARD	18
 
-/* ---- databases ----------------------------------------------------------- */
+/* ---- databases ---------------------------------------------------------- */
 
 static void
 mkey_db(uint8_t key[MKEY_DB], uint64_t db)
@@ -215,7 +215,7 @@ store_db_first(struct store *st)
 	return st->dbs;
 }
 
-/* ---- shards in memory ------------------------------------------------------ */
+/* ---- shards in memory --------------------------------------------------- */
 
 #define NAME_KEY_MAX	1024
 
@@ -314,7 +314,7 @@ shard_new(struct store *st, struct store_db *db, uint64_t id,
 	return sh;
 }
 
-/* ---- shards: records --------------------------------------------------------- */
+/* ---- shards: records ---------------------------------------------------- */
 
 static void
 add_without_indexes(struct vp_builder *vb, const uint8_t *props)
@@ -510,7 +510,7 @@ store_shard_change(struct store *st, struct store_shard *sh,
 	return r;
 }
 
-/* ---- finding -------------------------------------------------------------- */
+/* ---- finding ------------------------------------------------------------ */
 
 struct store_shard *
 store_shard_find(struct store *st, const char *db, const char *name)
@@ -557,7 +557,7 @@ store_shard_count(const struct store_shard *sh, const struct store_tx *tx)
 	return sh->count;
 }
 
-/* ---- loading ---------------------------------------------------------------- */
+/* ---- loading ------------------------------------------------------------ */
 
 static int
 load_small(struct store *st, const char *key, uint8_t out[32], size_t *len)

@@ -189,7 +189,7 @@ store_snap_forget_shard(struct store *st, uint64_t shard)
 			}
 }
 
-/* ---- dumps -------------------------------------------------------------------- */
+/* ---- dumps -------------------------------------------------------------- */
 
 static int
 dump_of(struct store *st, struct store_snap *s, struct store_shard *sh,

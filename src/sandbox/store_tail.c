@@ -13,7 +13,7 @@ struct store_tail {
 	struct store_tail_req req;
 	struct sresolver names;
 	struct smarker	 m;
-	uint64_t	 since;		/* batches that begin before are skipped */
+	uint64_t	 since;		/* what begins before is skipped */
 	uint64_t	 first;		/* of the first batch seen */
 	uint64_t	 scanned;
 	uint64_t	 want;		/* tick in the next batch */
@@ -27,7 +27,7 @@ struct store_tail {
 	uint64_t	 seq;
 };
 
-/* ---- log files ---------------------------------------------------------------- */
+/* ---- log files ---------------------------------------------------------- */
 
 static void
 cursor_close(struct scursor *c)
@@ -149,7 +149,7 @@ cursor_give_back(struct store *st, struct scursor *c)
 	memset(c, 0, sizeof(*c));
 }
 
-/* ---- the next batch ------------------------------------------------------------- */
+/* ---- the next batch ----------------------------------------------------- */
 
 static int
 batch_begin(struct store_tail *t, const uint8_t *data, size_t len,
@@ -199,7 +199,7 @@ batch_next(struct store_tail *t)
 	return batch_begin(t, t->cursor.data, t->cursor.len, t->cursor.seq);
 }
 
-/* ---- requests ------------------------------------------------------------------ */
+/* ---- requests ----------------------------------------------------------- */
 
 static const char *
 resolve_db(void *arg, uint64_t id)
@@ -328,7 +328,7 @@ enter_batch(struct store_tail *t, size_t *used)
 	if (t->seq > t->req.to)
 		return 0;
 	t->scanned = t->seq;
-	if (t->seq < t->since) {	/* R1: the whole of it, whatever it has */
+	if (t->seq < t->since) {	/* R1: whatever it has */
 		*used += (size_t)(t->reader.end - t->reader.pos);
 		return 2;
 	}

@@ -67,8 +67,8 @@ store_truncate(struct store *st, struct store_tx *tx, struct store_shard *sh,
 	/* arangod takes the exclusive lock, outside of streams. */
 	if (store_shard_locked(st, sh, tx))
 		return AE_LOCK_TIMEOUT;
-	if (tx == NULL && pos->len == 0 && sh->count >= STORE_RANGE_DELETE_MIN &&
-	    st->opts.version >= 31000)
+	if (tx == NULL && pos->len == 0 && st->opts.version >= 31000 &&
+	    sh->count >= STORE_RANGE_DELETE_MIN)
 		return truncate_range(st, sh);
 	return truncate_slice(st, tx, sh, pos);
 }

@@ -59,8 +59,9 @@ static inline struct store_shard *
 fix_shard(struct fix *f, const char *db, const char *name, uint64_t cid)
 {
 	struct store_shard	*sh = NULL;
-	uint8_t			*props = vp_text("{\"name\":\"coll\",\"type\":2}");
+	uint8_t			*props;
 
+	props = vp_text("{\"name\":\"coll\",\"type\":2}");
 	CU_ASSERT_EQUAL(store_shard_create(f->st, db, name, cid, props, &sh),
 	    0);
 	free(props);

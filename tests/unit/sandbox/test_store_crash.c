@@ -59,7 +59,7 @@ create(struct fix *f)
 	free(props);
 }
 
-/* ---- kill -9 ------------------------------------------------------------------ */
+/* ---- kill -9 ------------------------------------------------------------ */
 
 static void
 write_and_die(struct fix *f)
@@ -115,7 +115,7 @@ test_kill(void)
 	(void)fsx_remove_tree(dir);
 }
 
-/* ---- power cut ------------------------------------------------------------------ */
+/* ---- power cut ---------------------------------------------------------- */
 
 /* Ticks travel between phases in a file. */
 static void
