@@ -32,7 +32,7 @@
 enum {
 	PROC_FD_CONTROL		= 3,	/* socketpair to the supervisor */
 	PROC_FD_DATA_LOCK	= 4,	/* flock of the data directory (R24),
-					 * or closed where there is none */
+					 * or /dev/null where there is none */
 	PROC_FD_FIRST_OTHER	= 5,	/* descriptors of the class, in the
 					 * order in which it lists them */
 	PROC_FD_OTHERS_MAX	= 8

@@ -146,6 +146,12 @@ poll_timer_stop(struct poll_timer *t)
 	t->running = false;
 }
 
+bool
+poll_timer_is_running(const struct poll_timer *t)
+{
+	return t->running;
+}
+
 void
 poll_timer_start(struct poll_timer *t, uint64_t ms)
 {
@@ -266,9 +272,9 @@ pollset_run(struct pollset *ps)
 {
 	int	 r = 0;
 
-	ps->stop = false;
 	while (!ps->stop && r == 0)
 		r = pollset_run_once(ps, -1);
+	ps->stop = false;
 	return r;
 }
 

@@ -19,7 +19,7 @@ struct poll_fd;
 struct pollset *pollset_new(void);
 /* Gives handled signals their default action back. */
 void	pollset_free(struct pollset **ps);
-/* Until pollset_stop().  0 or -errno. */
+/* Until pollset_stop(), which may have been called before.  0 or -errno. */
 int	pollset_run(struct pollset *ps);
 /* One turn, waiting at most ms (-1: for ever). */
 int	pollset_run_once(struct pollset *ps, int ms);
@@ -48,6 +48,7 @@ void	poll_timer_init(struct poll_timer *t, struct pollset *ps,
 /* Once, after ms; starting a running one sets it anew. */
 void	poll_timer_start(struct poll_timer *t, uint64_t ms);
 void	poll_timer_stop(struct poll_timer *t);
+bool	poll_timer_is_running(const struct poll_timer *t);
 
 /*
  * Call fn in the turn after the signal.  Signals are blocked except while

@@ -95,7 +95,8 @@ move_fds(int control_fd, int lock_fd, const int *fds, int nfds)
 	    (log <= STDERR_FILENO || log >= FD_END));
 	if (dup2(control_fd, PROC_FD_CONTROL) == -1)
 		fatal("dup2: %s", err_text(-errno));
-	close(PROC_FD_DATA_LOCK);
+	/* Without a lock the reserved /dev/null stays in its place, so that
+	 * nothing else gets that number. */
 	if (lock_fd != -1 && dup2(lock_fd, PROC_FD_DATA_LOCK) == -1)
 		fatal("dup2: %s", err_text(-errno));
 	for (i = 0; i < nfds; i++)

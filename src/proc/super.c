@@ -148,6 +148,16 @@ static const struct msg_rule from_child[] = {
 	{ MSG_NONE, 0, 0, 0, NULL }
 };
 
+/* Nothing it says can be trusted any more.  Before the connection is closed:
+ * at its end the child would leave, as if we had gone. */
+static void
+end_for_bad_frame(struct proc *p)
+{
+	p->bad_frame = true;
+	if (p->pid != 0)
+		kill(p->pid, SIGKILL);
+}
+
 static int
 on_message(struct peer *peer, const struct frame *f, void *arg)
 {
@@ -161,10 +171,12 @@ on_message(struct peer *peer, const struct frame *f, void *arg)
 	r = msg_dispatch_known(from_child, phase, p, peer, f);
 	if (r == ERR_NOT_FOUND && p->greeted && p->class->rules != NULL)
 		r = msg_dispatch_known(p->class->rules, phase, p, peer, f);
-	if (r < 0)
+	if (r < 0) {
 		log_error("%s: %s in state %s is not acceptable: %s", p->name,
 		    msg_name(f->type), state_names[p->state],
 		    r == ERR_NOT_FOUND ? "unknown" : err_text(r));
+		end_for_bad_frame(p);
+	}
 	return r;
 }
 
@@ -177,10 +189,9 @@ on_lost(struct peer *peer, int why, void *arg)
 	if (p->pid == 0)
 		return;
 	if (why != ERR_CLOSED && why != ERR_TRUNCATED) {
-		/* Nothing it says can be trusted any more. */
 		log_error("%s: killed for what it sent: %s", p->name,
 		    err_text(why));
-		kill(p->pid, SIGKILL);
+		end_for_bad_frame(p);
 		return;
 	}
 	/* It is ending; see to it that it does. */
@@ -237,6 +248,7 @@ proc_start(struct proc *p)
 	close(sv[1]);
 	p->pid = pid;
 	p->paused = p->greeted = p->was_ready = p->killed = false;
+	p->bad_frame = false;
 	p->last_words[0] = '\0';
 	p->started_ms = clock_mono_ms();
 	p->peer = peer_new(sv[0], p->name, &child_ops, p);
@@ -306,9 +318,10 @@ describe_end(struct proc *p, int status)
 	e->signaled = WIFSIGNALED(status);
 	if (e->signaled) {
 		e->code = WTERMSIG(status);
-		snprintf(e->text, sizeof(e->text), "killed by SIG%s",
+		snprintf(e->text, sizeof(e->text), "killed by SIG%s%s",
 		    sigabbrev_np(e->code) == NULL ? "?" :
-		    sigabbrev_np(e->code));
+		    sigabbrev_np(e->code),
+		    p->bad_frame ? " for what it sent" : "");
 		return;
 	}
 	e->code = WEXITSTATUS(status);

@@ -26,6 +26,7 @@ struct proc {
 	bool			 greeted;	/* HELLO came */
 	bool			 was_ready;
 	bool			 paused;
+	bool			 bad_frame;	/* what ends it */
 	bool			 killed;	/* by us: no restart */
 	int			 stop_signal;	/* the next one while stopping */
 	char			 last_words[512];

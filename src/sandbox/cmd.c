@@ -1,4 +1,9 @@
 /* cmd.c - asking the supervisor, and servers, from the command line */
+#ifdef HAVE_SYS_PIDFD_H
+#include <sys/pidfd.h>
+#endif
+#include <sys/socket.h>
+
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -104,13 +109,27 @@ read_answer(int fd, uint64_t deadline, int *code, char **text)
 	return r;
 }
 
+/*
+ * Until the supervisor has ended: a process that hung up is still there for a
+ * moment.  Kernels without pidfd leave it at the hang-up.
+ */
 static void
-wait_hangup(int fd, uint64_t deadline)
+wait_end(int fd, uint64_t deadline)
 {
-	uint8_t	 byte;
+	uint8_t		 byte;
+#ifdef HAVE_SYS_PIDFD_H
+	struct ucred	 who;
+	socklen_t	 len = sizeof(who);
+	int		 pidfd;
 
-	while (wait_readable(fd, deadline) == 0 &&
-	    read(fd, &byte, 1) > 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
+	    (pidfd = pidfd_open(who.pid, 0)) != -1) {
+		(void)wait_readable(pidfd, deadline);
+		close(pidfd);
+		return;
+	}
+#endif
+	while (wait_readable(fd, deadline) == 0 && read(fd, &byte, 1) > 0)
 		;
 }
 
@@ -133,7 +152,7 @@ cmd_ask(const char *dir, uint16_t type, struct buf *body, uint32_t timeout_ms,
 		r = read_answer(fd, deadline, code, text);
 	buf_free(&out);
 	if (r == 0 && linger)
-		wait_hangup(fd, deadline);
+		wait_end(fd, deadline);
 	close(fd);
 	return r;
 }

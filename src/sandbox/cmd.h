@@ -44,7 +44,7 @@ void	cmd_complain(const char *fmt, ...)
  * Ask the supervisor of the cluster in dir; body is consumed.  0 with its
  * exit code and text (free() it); ERR_NOT_FOUND when none runs there;
  * ERR_TIMEOUT; other negative numbers.  Nothing is printed.  linger: return
- * only after the supervisor has hung up.
+ * only after the supervisor has ended.
  */
 int	cmd_ask(const char *dir, uint16_t type, struct buf *body,
 	    uint32_t timeout_ms, int linger, int *code, char **text);

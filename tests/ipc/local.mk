@@ -1,1 +1,21 @@
-# tests of ipc; see tests/local.mk
+# tests of ipc, proc and of the sandbox's supervisor; see tests/local.mk
+if HAVE_CUNIT
+IPC_TESTS = tests/ipc/test_frame tests/ipc/test_peer tests/ipc/test_super
+check_PROGRAMS += $(IPC_TESTS)
+TESTS += $(IPC_TESTS)
+tests_ipc_test_frame_SOURCES = tests/ipc/test_frame.c
+tests_ipc_test_frame_LDADD = $(UNIT_LIBS)
+tests_ipc_test_peer_SOURCES = tests/ipc/test_peer.c
+tests_ipc_test_peer_LDADD = $(UNIT_LIBS)
+tests_ipc_test_super_SOURCES = tests/ipc/test_super.c
+tests_ipc_test_super_LDADD = $(UNIT_LIBS)
+endif
+
+# The program with servers that do nothing.
+if SANDBOX
+check_PROGRAMS += tests/ipc/fake-sandbox
+tests_ipc_fake_sandbox_SOURCES = src/sandbox/main.c tests/ipc/fake_servers.c
+tests_ipc_fake_sandbox_LDADD = src/sandbox/libsandbox.a $(FOUNDATION_LIBS) $(EXTERNAL_LIBS) $(ROCKSDB_LIBS)
+TESTS += tests/ipc/test_boss.py
+endif
+EXTRA_DIST += tests/ipc/test_boss.py
