@@ -251,10 +251,10 @@ test_bad_answers(void)
 	    "{\"result\":5}", "{\"result\":{}}",
 	    "{\"result\":{\"commitIndex\":9,\"log\":5}}",
 	    "{\"result\":{\"commitIndex\":9,\"log\":[5]}}",
-	    "{\"result\":{\"commitIndex\":9,\"log\":[{\"index\":7,\"query\":"
-	    "{}}]}}", "{\"result\":{\"commitIndex\":-1,\"readDB\":{}}}",
-	    "{\"result\":{\"commitIndex\":9,\"log\":[{\"index\":1,\"query\":"
-	    "[]}]}}" };
+	    ("{\"result\":{\"commitIndex\":9,\"log\":[{\"index\":7,\"query\":"
+	    "{}}]}}"), "{\"result\":{\"commitIndex\":-1,\"readDB\":{}}}",
+	    ("{\"result\":{\"commitIndex\":9,\"log\":[{\"index\":1,\"query\":"
+	    "[]}]}}") };
 	struct json_object		*o;
 	size_t				 i;
 

@@ -452,15 +452,15 @@ test_bad_jobs(void)
 {
 	static const char *const	 jobs[] = { "5", "\"x\"", "{}", "[]",
 	    "{\"type\":\"cleanOutServer\"}", "{\"type\":\"moveShard\"}",
-	    "{\"type\":\"moveShard\",\"database\":\"d\",\"collection\":"
+	    ("{\"type\":\"moveShard\",\"database\":\"d\",\"collection\":"
 	    "\"100\",\"shard\":\"s101\",\"fromServer\":\"PRMR-1\","
-	    "\"toServer\":\"PRMR-1\"}",
-	    "{\"type\":\"moveShard\",\"database\":\"d\",\"collection\":"
+	    "\"toServer\":\"PRMR-1\"}"),
+	    ("{\"type\":\"moveShard\",\"database\":\"d\",\"collection\":"
 	    "\"100\",\"shard\":\"s101\",\"fromServer\":\"PRMR-9\","
-	    "\"toServer\":\"PRMR-3\"}",
-	    "{\"type\":\"moveShard\",\"database\":\"d\",\"collection\":"
+	    "\"toServer\":\"PRMR-3\"}"),
+	    ("{\"type\":\"moveShard\",\"database\":\"d\",\"collection\":"
 	    "\"100\",\"shard\":\"s101\",\"fromServer\":\"PRMR-1\","
-	    "\"toServer\":\"PRMR-9\"}" };
+	    "\"toServer\":\"PRMR-9\"}") };
 	size_t				 i;
 
 	for (i = 0; i < NITEMS(jobs); i++) {
@@ -524,8 +524,8 @@ test_nonsense(void)
 	    "null", "[1,null,{}]", "{\"d\":5}", "{\"d\":{\"100\":7}}",
 	    "{\"d\":{\"100\":{\"shards\":[1]}}}",
 	    "{\"d\":{\"100\":{\"shards\":{\"\":5,\"x\":[1,null]}}}}",
-	    "{\"d\":{\"100\":{\"distributeShardsLike\":\"100\","
-	    "\"shards\":{\"s1\":[\"\"]}}}}" };
+	    ("{\"d\":{\"100\":{\"distributeShardsLike\":\"100\","
+	    "\"shards\":{\"s1\":[\"\"]}}}}") };
 	static const char *const	 paths[] = { "/arango/Plan/Collections",
 	    "/arango/Current/Collections", "/arango/Plan/DBServers",
 	    "/arango/Target", "/arango/Supervision", "/arango/Current",
