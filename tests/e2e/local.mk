@@ -4,7 +4,7 @@ E2E_LIB = tests/lib/sandbox.py
 E2E_SHORT =
 if SANDBOX
 E2E_SHORT += tests/e2e/smoke.py
-LONG_TESTS += tests/e2e/transcripts.py tests/e2e/wal.py tests/e2e/chaos.py
+LONG_TESTS += tests/e2e/transcripts.py tests/e2e/wal.py tests/e2e/chaos.py tests/e2e/dbserver.py
 endif
 TESTS += $(E2E_SHORT)
-EXTRA_DIST += $(E2E_LIB) tests/e2e/smoke.py tests/e2e/chaos.py tests/e2e/wal.py tests/e2e/transcripts.py
+EXTRA_DIST += $(E2E_LIB) tests/e2e/smoke.py tests/e2e/chaos.py tests/e2e/dbserver.py tests/e2e/wal.py tests/e2e/transcripts.py
