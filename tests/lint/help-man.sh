@@ -22,7 +22,7 @@ for p in $pages; do
 	man="$top/man/$prog.$section"
 	"$build/src/$prog" --help >"$tmp/help" 2>&1
 	# every command has a help text of its own
-	for c in $(sed -n 's/^Commands:.*//; s/^  \([a-z][a-z-]*\)  .*/\1/p' "$tmp/help"); do
+	for c in $(sed -n '/^Commands:/,$s/^  \([a-z][a-z-]*\) .*/\1/p' "$tmp/help"); do
 		echo "$c" >>"$tmp/commands"
 		"$build/src/$prog" "$c" --help >>"$tmp/help" 2>&1
 	done
