@@ -1,1 +1,4 @@
 # manual pages
+if SANDBOX
+dist_man_MANS += man/arangosync-sandbox.8
+endif

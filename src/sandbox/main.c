@@ -52,10 +52,10 @@ static const struct conf_option run_options[] = {
 	  "ports unless another P is given." },
 	{ .name = "coordinators", .type = CONF_INT, .arg = "N", .def = "1",
 	  .min = 1, .max = BOSS_SERVERS_MAX,
-	  .help = "Number of coordinators, 1 to 10." },
+	  .help = "Number of coordinators." },
 	{ .name = "dbservers", .type = CONF_INT, .arg = "N", .def = "3",
 	  .min = 1, .max = BOSS_SERVERS_MAX,
-	  .help = "Number of DB-servers, 1 to 10." },
+	  .help = "Number of DB-servers." },
 	{ .name = "auth", .type = CONF_STRING, .arg = "JWT_SECRET_FILE",
 	  .flags = CONF_FILE_PATH,
 	  .help = "Ask for authentication, and sign with the secret in this "
