@@ -13,6 +13,10 @@ include tests/unit/metrics/local.mk
 include tests/unit/conf/local.mk
 include tests/unit/http/local.mk
 include tests/unit/sandbox/local.mk
+include tests/unit/queue/local.mk
+include tests/unit/arango/local.mk
+include tests/unit/certs/local.mk
+include tests/unit/cli/local.mk
 include tests/ipc/local.mk
 include tests/fuzz/local.mk
 include tests/e2e/local.mk

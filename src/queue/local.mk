@@ -1,0 +1,2 @@
+noinst_LIBRARIES += src/queue/libqueue.a
+src_queue_libqueue_a_SOURCES =
