@@ -54,7 +54,7 @@ struct peer {
 
 	bool			 paused;
 	bool			 resumed;	/* and not handled since */
-	bool			 broken;	/* writing failed, reading goes on */
+	bool			 broken;	/* for writing, not reading */
 	bool			 freed;		/* by a callback */
 	int			 depth;		/* callbacks running */
 

@@ -30,14 +30,14 @@ struct msg_rule {
 	uint16_t	 type;
 	uint32_t	 phases;	/* bits: allowed in these */
 	uint32_t	 min, max;	/* bytes of payload */
-	/* 0, or negative when the payload is not right: ends the peer. */
+	/* 0, or negative when the payload is bad: ends the peer. */
 	int		(*fn)(struct msg_in *m);
 };
 
 /*
  * Find the rule and call it.  phase: one bit.  Returns what the function
- * returned; ERR_PROTOCOL for an unknown type, ERR_BAD_STATE for the wrong phase,
- * ERR_TRUNCATED or ERR_TOO_BIG for the wrong size.
+ * returned; ERR_PROTOCOL for an unknown type, ERR_BAD_STATE for the wrong
+ * phase, ERR_TRUNCATED or ERR_TOO_BIG for the wrong size.
  */
 int	msg_dispatch(const struct msg_rule *rules, uint32_t phase, void *ctx,
 	    struct peer *peer, const struct frame *f);

@@ -71,7 +71,7 @@ enum {
 	PROC_DRAIN_MS		= 10000,	/* STOP to SIGTERM */
 	PROC_TERM_MS		= 5000,		/* SIGTERM to SIGKILL */
 	PROC_HELLO_MS		= 5000,		/* child waits for CONFIG */
-	PROC_ORPHAN_MS		= 1000,		/* EOF to the end, as promised */
+	PROC_ORPHAN_MS		= 1000,		/* EOF to end, as promised */
 	PROC_ORPHAN_KILL_MS	= 10000,	/* and as enforced (R24) */
 	PROC_NAG_MS		= 2000		/* "still waiting for ..." */
 };

@@ -67,7 +67,7 @@ or_default(uint32_t ms, uint32_t fallback)
 	return ms != 0 ? ms : fallback;
 }
 
-/* --- starting --------------------------------------------------------- */
+/* ---- starting ----------------------------------------------------------- */
 
 static int
 on_hello(struct msg_in *m)
@@ -260,7 +260,7 @@ proc_start(struct proc *p)
 	return 0;
 }
 
-/* --- ending ----------------------------------------------------------- */
+/* ---- ending ------------------------------------------------------------- */
 
 /* When one restart follows another: at once the first time, then slower. */
 static void
@@ -471,7 +471,7 @@ on_timer(void *arg)
 	}
 }
 
-/* --- the supervisor ------------------------------------------------------- */
+/* ---- the supervisor ----------------------------------------------------- */
 
 /* Stop the lowest phase that still has processes; leave when none has. */
 void
@@ -671,7 +671,7 @@ super_first(struct super *s)
 	return s->procs;
 }
 
-/* --- slots -------------------------------------------------------------- */
+/* ---- slots -------------------------------------------------------------- */
 
 struct proc *
 super_add(struct super *s, const struct proc_class *class, const char *name,

@@ -14,7 +14,7 @@ struct proc {
 	char			*name;
 	void			*arg;
 	enum proc_state		 state;
-	struct poll_timer	 timer;		/* deadline of the state */
+	struct poll_timer	 timer;		/* deadline of state */
 
 	/* the running process */
 	pid_t			 pid;		/* 0: none */
@@ -28,14 +28,14 @@ struct proc {
 	bool			 paused;
 	bool			 bad_frame;	/* what ends it */
 	bool			 killed;	/* by us: no restart */
-	int			 stop_signal;	/* the next one while stopping */
+	int			 stop_signal;	/* next one to send */
 	char			 last_words[512];
 
 	/* those before it */
 	struct proc_end		 end;
 	struct backoff		 backoff;
 	uint64_t		 deaths[PROC_DEATHS_MAX];
-	unsigned		 n_deaths;	/* since progress, in the window */
+	unsigned		 n_deaths;	/* in the window */
 	bool			 immediate;	/* was restarted at once */
 };
 
@@ -47,7 +47,7 @@ struct super {
 	uint32_t		 last_generation;
 	int			 data_lock;
 	bool			 stopping;
-	bool			 in_stop;	/* super_stop_next() is running */
+	bool			 in_stop;	/* in super_stop_next() */
 	int			 code;
 	struct poll_timer	 nag;
 };

@@ -65,7 +65,7 @@ boss_state(const struct boss_server *s)
 	return proc_state(s->proc) == PROC_READY ? "up" : "down";
 }
 
-/* ---- the directory --------------------------------------------------------- */
+/* ---- the directory ------------------------------------------------------ */
 
 static bool
 is_dir_empty(const char *path)
@@ -179,7 +179,7 @@ remove_new(struct boss *b)
 		(void)fsx_remove_tree(b->servers[i].dir);
 }
 
-/* ---- states ---------------------------------------------------------------- */
+/* ---- states ------------------------------------------------------------- */
 
 static size_t
 count_up(const struct boss *b)
@@ -281,7 +281,7 @@ on_stopping(void *arg)
 	(void)proc_notify("STOPPING=1");
 }
 
-/* ---- start and end --------------------------------------------------------- */
+/* ---- start and end ------------------------------------------------------ */
 
 /* RocksDB and connections want more than the usual 1024. */
 static void

@@ -92,7 +92,7 @@ struct boss {
 /* Everything from here to the exit code. */
 int	boss_run(const struct boss_options *o);
 
-/* ---- boss.c, for control ---------------------------------------------- */
+/* ---- boss.c, for control ------------------------------------------------ */
 
 /* NULL when there is none of this name. */
 struct boss_server *boss_find(struct boss *b, const char *name);

@@ -27,7 +27,7 @@ sb_kind_name(enum sb_kind kind)
 	return (unsigned)kind < SB_KIND_COUNT ? kind_names[kind] : "?";
 }
 
-/* ---- what the boss asks for ---------------------------------------------- */
+/* ---- what the boss asks for --------------------------------------------- */
 
 static int
 on_fault(struct msg_in *m)
@@ -100,7 +100,7 @@ on_stop(void *arg, enum proc_stop_why why)
 		loop_stop(c->loop);
 }
 
-/* ---- the log --------------------------------------------------------------- */
+/* ---- the log ------------------------------------------------------------ */
 
 /* What libraries print belongs into the log as well; and nobody who started
  * the cluster may have to wait for us to close a pipe. */
@@ -135,7 +135,7 @@ on_dump(void *arg)
 	    c->enterprise ? "enterprise" : "community");
 }
 
-/* ---- start ------------------------------------------------------------------ */
+/* ---- start -------------------------------------------------------------- */
 
 static int
 open_log(struct sb_child *c)

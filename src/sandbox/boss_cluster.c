@@ -213,7 +213,7 @@ boss_cluster_create(struct boss *b, struct err_msg *m)
 	return 0;
 }
 
-/* ---- reading --------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------ */
 
 /* Fill the id, port and state of one entry of "servers". */
 static int
@@ -362,7 +362,7 @@ boss_cluster_load(struct boss *b, struct err_msg *m)
 	return 0;
 }
 
-/* ---- writing --------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 static struct json_object *
 server_json(const struct boss_server *s)

@@ -66,7 +66,7 @@ control_address(const char *dir, const char *name, struct sockaddr_un *sun)
 	return fd;
 }
 
-/* ---- answers ----------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------ */
 
 static void answer(struct client *c, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -377,7 +377,7 @@ static const struct msg_rule from_command[] = {
 	{ MSG_NONE, 0, 0, 0, NULL }
 };
 
-/* ---- answers of servers -------------------------------------------------- */
+/* ---- answers of servers ------------------------------------------------- */
 
 static struct client *
 who_asked(struct proc *p, uint32_t id)
@@ -449,7 +449,7 @@ const struct msg_rule control_server_rules[] = {
 	{ MSG_NONE, 0, 0, 0, NULL }
 };
 
-/* ---- connections --------------------------------------------------------- */
+/* ---- connections -------------------------------------------------------- */
 
 static int
 on_message(struct peer *peer, const struct frame *f, void *arg)

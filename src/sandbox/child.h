@@ -10,7 +10,7 @@
  *	int
  *	dbserver_main(struct sb_child *c)
  *	{
- *		... open the store in c->store_dir, sb_server_new(c, c->loop, ...)
+ *		... open the store in c->store_dir, sb_server_new(c, ...)
  *		if (failed)
  *			return sb_child_fail(c, PROC_EXIT_STORAGE, "...");
  *		sb_child_on_prune(c, my_prune, my);
@@ -93,13 +93,13 @@ struct sb_child {
 	const char	*name;		/* "dbserver1" */
 	enum sb_kind	 kind;
 	unsigned	 number;	/* the 1 of dbserver1 */
-	const char	*id;		/* "PRMR-<uuid>", "CRDN-..", "AGNT-.." */
+	const char	*id;		/* "PRMR-<uuid>", CRDN-, AGNT- */
 	const char	*cluster_id;	/* a uuid, for /Cluster */
 	const char	*dir;		/* DIR/<name>, absolute, exists */
-	const char	*store_dir;	/* DIR/<name>/rocksdb: its RocksDB, may not
-					 * exist yet; power-cut cuts the log
-					 * there (store_power_cut()) */
-	bool		 first_start;	/* this server never was READY before */
+	const char	*store_dir;	/* DIR/<name>/rocksdb, may not exist;
+					 * power-cut cuts the log there
+					 * (store_power_cut()) */
+	bool		 first_start;	/* never was READY before */
 
 	/* where do I serve */
 	int		 listen_fd;	/* bound, not listening; the child's */

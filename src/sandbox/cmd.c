@@ -42,7 +42,7 @@ cmd_complain(const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-/* ---- the supervisor --------------------------------------------------------- */
+/* ---- the supervisor ----------------------------------------------------- */
 
 static int
 connect_boss(const char *dir)
@@ -180,7 +180,7 @@ cmd_ask_and_tell(const char *dir, uint16_t type, struct buf *body,
 	return r != 0 ? 1 : code;
 }
 
-/* ---- the file ---------------------------------------------------------------- */
+/* ---- the file ----------------------------------------------------------- */
 
 struct json_object *
 cmd_cluster(const char *dir)
@@ -224,7 +224,7 @@ cmd_cluster_server(struct json_object *cluster, const char *name)
 	return NULL;
 }
 
-/* ---- servers ------------------------------------------------------------------ */
+/* ---- servers ------------------------------------------------------------ */
 
 /* "authorization: bearer ..." of the cluster's secret; NULL without --auth. */
 static int

@@ -14,7 +14,8 @@ static void
 test_header_bytes(void)
 {
 	static const uint8_t	 want[] = {
-		3, 0, 0, 0,  2, 1,  0, 0,  7, 0, 0, 0,  9, 0, 0, 0, 'a', 'b', 'c'
+		3, 0, 0, 0,  2, 1,  0, 0,  7, 0, 0, 0,  9, 0, 0, 0,
+		'a', 'b', 'c'
 	};
 	struct buf		 b = BUF_INIT;
 

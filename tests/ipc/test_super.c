@@ -8,19 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/fsx.h"
 #include "base/log.h"
 #include "ev/loop.h"
 #include "ipc/messages.h"
 #include "ipc/peer.h"
-#include "proc/daemon.h"
-#include "proc/notify.h"
 #include "proc/proc.h"
 #include "unit.h"
 
@@ -34,7 +29,7 @@ tell(int fd, const char *byte)
 		_exit(PROC_EXIT_IO);
 }
 
-/* ---- children --------------------------------------------------------------- */
+/* ---- children ----------------------------------------------------------- */
 
 static int
 good_main(struct proc_child *c, void *arg, struct rbuf *config)
@@ -186,7 +181,7 @@ hooks_main(struct proc_child *c, void *arg, struct rbuf *config)
 	return PROC_EXIT_OK;
 }
 
-/* ---- the frame of a test ------------------------------------------------------ */
+/* ---- the frame of a test ------------------------------------------------ */
 
 static struct super	*super;
 static struct poll_timer watchdog;
@@ -285,7 +280,7 @@ finish(void)
 	return code;
 }
 
-/* ---- tests ------------------------------------------------------------------- */
+/* ---- tests -------------------------------------------------------------- */
 
 static void
 test_life(void)
@@ -666,119 +661,6 @@ test_sentences(void)
 	CU_ASSERT_TRUE(strlen(proc_exit_text(77)) > 10);
 }
 
-static void
-test_data_lock(void)
-{
-	char		 dir[] = "/tmp/lock-XXXXXX", x;
-	struct err_msg	 m;
-	int		 fds[2], fd;
-	pid_t		 pid;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-	CU_ASSERT_EQUAL_FATAL(pipe(fds), 0);
-	begin();
-	fflush(NULL);
-	if ((pid = fork()) == 0) {
-		/* A process of an earlier run that does not leave. */
-		fd = proc_data_lock(dir, "data.lock", 0, &m);
-		tell(fds[1], fd < 0 ? "-" : "+");
-		for (;;)
-			pause();
-	}
-	CU_ASSERT_EQUAL(read(fds[0], &x, 1), 1);
-	CU_ASSERT_EQUAL(x, '+');
-	/* The killed one is ours to reap, but its descriptors are closed. */
-	fd = proc_data_lock(dir, "data.lock", 300, &m);
-	CU_ASSERT_TRUE(fd >= 0);
-	waitpid(pid, NULL, 0);
-	close(fd);
-	close(fds[0]);
-	close(fds[1]);
-	super_stop(super, 0);
-	(void)finish();
-	(void)fsx_remove_tree(dir);
-}
-
-static void
-test_notify(void)
-{
-	struct sockaddr_un	 sun;
-	char			 got[64];
-	ssize_t			 n;
-	int			 fd;
-
-	memset(&sun, 0, sizeof(sun));
-	sun.sun_family = AF_UNIX;
-	n = snprintf(sun.sun_path + 1, sizeof(sun.sun_path) - 1,
-	    "notify-test-%d", (int)getpid());
-	fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-	CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&sun,
-	    (socklen_t)(sizeof(sa_family_t) + 1 + (size_t)n)), 0);
-	snprintf(got, sizeof(got), "@notify-test-%d", (int)getpid());
-	unsetenv("NOTIFY_SOCKET");
-	CU_ASSERT_EQUAL(proc_notify("READY=1"), 0);
-	setenv("NOTIFY_SOCKET", "relative", 1);
-	CU_ASSERT_EQUAL(proc_notify("READY=1"), -EINVAL);
-	setenv("NOTIFY_SOCKET", got, 1);
-	CU_ASSERT_EQUAL(proc_notify("READY=1\nSTATUS=good"), 0);
-	n = recv(fd, got, sizeof(got), 0);
-	CU_ASSERT_EQUAL(n, 19);
-	CU_ASSERT_EQUAL(memcmp(got, "READY=1\nSTATUS=good", 19), 0);
-	close(fd);
-	unsetenv("NOTIFY_SOCKET");
-}
-
-static int
-daemon_code(int how)
-{
-	int	 status = 0, ready, k;
-	pid_t	 pid;
-
-	fflush(NULL);
-	if ((pid = fork()) == 0) {
-		if ((k = open("/dev/null", O_WRONLY)) != -1)
-			dup2(k, STDERR_FILENO);
-		if (proc_daemonize(&ready) != 0)
-			_exit(50);
-		if (how >= 0)
-			proc_daemon_ready(ready, how);
-		_exit(how == -2 ? 7 : 0);
-	}
-	waitpid(pid, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static void
-test_daemonize(void)
-{
-	CU_ASSERT_EQUAL(daemon_code(0), 0);
-	CU_ASSERT_EQUAL(daemon_code(2), 2);
-	CU_ASSERT_EQUAL(daemon_code(-1), 1);	/* ended without a word */
-	CU_ASSERT_EQUAL(daemon_code(-2), 7);
-}
-
-static void
-test_pidfile(void)
-{
-	char		 dir[] = "/tmp/pid-XXXXXX", path[64], want[16];
-	struct buf	 b = BUF_INIT;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/pid", dir);
-	snprintf(want, sizeof(want), "%d\n", (int)getpid());
-	CU_ASSERT_EQUAL(proc_pidfile_write(path), 0);
-	CU_ASSERT_EQUAL(fsx_read_file(path, 32, &b), 0);
-	CU_ASSERT_STRING_EQUAL(buf_cstr(&b), want);
-	proc_pidfile_remove(path);
-	CU_ASSERT_EQUAL(access(path, F_OK), -1);
-	/* Somebody else's stays. */
-	CU_ASSERT_EQUAL(fsx_replace(path, "1\n", 2, 0644), 0);
-	proc_pidfile_remove(path);
-	CU_ASSERT_EQUAL(access(path, F_OK), 0);
-	buf_free(&b);
-	(void)fsx_remove_tree(dir);
-}
-
 static const struct unit_test tests[] = {
 	{ "a child gets its configuration, serves, and stops", test_life },
 	{ "last words come with the exit code", test_last_words },
@@ -796,11 +678,7 @@ static const struct unit_test tests[] = {
 	  test_clean_child },
 	{ "SIGHUP, SIGUSR1 and SIGTERM do what they should", test_signals },
 	{ "children of a killed supervisor leave", test_orphan },
-	{ "every exit code has a sentence", test_sentences },
-	{ "the data lock outlives nobody", test_data_lock },
-	{ "sd_notify reaches an abstract socket", test_notify },
-	{ "the parent of a daemon ends with its code", test_daemonize },
-	{ "a pid file is removed by its owner only", test_pidfile }
+	{ "every exit code has a sentence", test_sentences }
 };
 
 int
