@@ -326,6 +326,7 @@ crd_is_readonly_for(struct sb_req *r)
 static const struct sb_route *const tables[] = {
 	crd_document_routes,
 	crd_cursor_routes,
+	crd_query_routes,
 	crd_transaction_routes,
 	crd_import_routes,
 	crd_collection_routes,

@@ -27,6 +27,7 @@
 
 struct crd_transactions;
 struct crd_cursors;
+struct crd_query;
 
 /* State of this process; sb_server_data() of its server. */
 struct crd {
@@ -41,6 +42,9 @@ struct crd {
 	/* of crd_transaction.c and crd_cursor.c */
 	struct crd_transactions	*transactions;
 	struct crd_cursors	*cursors;
+	/* of crd_query.c */
+	struct crd_query	*queries;
+	uint64_t		 next_query;
 };
 
 static inline struct crd *
@@ -167,6 +171,7 @@ extern const struct sb_route crd_misc_routes[];
 extern const struct sb_route crd_document_routes[];
 extern const struct sb_route crd_import_routes[];
 extern const struct sb_route crd_cursor_routes[];
+extern const struct sb_route crd_query_routes[];
 extern const struct sb_route crd_transaction_routes[];
 
 /* Of the documents' side; called once, before requests come. */

@@ -1,21 +1,21 @@
 /*
- * crd_cursor.c - queries and their cursors: /_api/cursor, /_api/query.
+ * crd_cursor.c - queries and their cursors: /_api/cursor.
  *
  * As arangod does without the option `stream`, a query is executed to its end
  * before the first batch is answered; the cursor only hands out what is there.
- * Facts: RestCursorHandler.cpp, RestQueryHandler.cpp of arangod.
+ * Facts: RestCursorHandler.cpp, Cursor.cpp, QueryCursor.cpp of arangod.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/err.h"
 #include "base/str.h"
 #include "ev/loop.h"
 #include "sandbox/crd_aql.h"
 #include "sandbox/crd_document.h"
+#include "sandbox/crd_query.h"
 #include "vpack/vpack.h"
 
 #define CURSOR_TTL_S		30
@@ -37,30 +37,21 @@ struct cursor {
 	size_t		 offset;	/* of the next row in rows.data */
 	uint64_t	 left;
 	uint64_t	 batch;
+	uint64_t	 batch_id;	/* of the one handed out last; from 1 */
+	bool		 retry;		/* allowRetry: keep it in last */
+	struct buf	 last;
 	bool		 with_count;
-	uint64_t	 total;
+	bool		 with_full_count;
+	uint64_t	 total, full_count;
 	uint64_t	 writes;
 	double		 seconds;
 	uint64_t	 ttl_ms;
 	uint64_t	 expires_ms;
 };
 
-/* A query that runs, for /_api/query/current. */
-struct running {
-	struct running	*next;
-	uint64_t	 id;
-	const char	*db, *user, *text;
-	size_t		 len;
-	bool		 modifies;
-	time_t		 started;
-	uint64_t	 started_ms;
-};
-
 struct crd_cursors {
 	struct crd	*crd;
 	struct cursor	*first;
-	struct running	*queries;
-	uint64_t	 next_query;
 	struct loop_timer *sweeper;
 };
 
@@ -68,6 +59,7 @@ static void
 cursor_free(struct cursor *cur)
 {
 	buf_free(&cur->rows.data);
+	buf_free(&cur->last);
 	free(cur->db);
 	free(cur->user);
 	free(cur);
@@ -110,6 +102,8 @@ struct run {
 	struct rows	 rows;
 	uint64_t	 counted;	/* AQL_COUNT, AQL_REMOVE */
 	uint64_t	 skip, take;	/* LIMIT that is left */
+	bool		 count_all;	/* fullCount: go on behind the LIMIT */
+	uint64_t	 passed;	/* rows without the LIMIT */
 	int		 err;		/* errnum */
 	char		 text[512];	/* of the error */
 };
@@ -149,7 +143,7 @@ static uint64_t
 page_limit(const struct run *x)
 {
 	if (!x->plan->has_limit || x->plan->nfilters > 1 ||
-	    x->plan->descending)
+	    x->plan->descending || x->count_all)
 		return UINT64_MAX;
 	/* Sorted, each shard may have to give all of them. */
 	return x->plan->sort ? x->plan->offset + x->plan->limit :
@@ -193,6 +187,7 @@ take_row(struct run *x, const uint8_t *doc)
 {
 	if (!passes(x->plan, doc))
 		return;
+	x->passed++;
 	if (x->plan->kind == AQL_COUNT) {
 		x->counted++;
 		return;
@@ -246,7 +241,8 @@ take_page(struct run *x, const uint8_t *page, bool *more, struct buf *last)
 static bool
 has_enough(const struct run *x)
 {
-	return x->plan->has_limit && x->take == 0 && !x->plan->sort;
+	return x->plan->has_limit && x->take == 0 && !x->plan->sort &&
+	    !x->count_all;
 }
 
 static void
@@ -367,13 +363,24 @@ put_extra(struct vp_builder *b, const struct cursor *cur)
 	vpb_add_uint(b, "scannedIndex", 0);
 	vpb_add_uint(b, "filtered", 0);
 	vpb_add_uint(b, "httpRequests", 0);
+	if (cur->with_full_count)
+		vpb_add_uint(b, "fullCount", cur->full_count);
 	vpb_add_double(b, "executionTime", cur->seconds);
 	vpb_add_uint(b, "peakMemoryUsage", cur->rows.data.cap);
 	vpb_close(b);
 	vpb_close(b);
 }
 
-/* The next batch; says whether the cursor has more. */
+/* Since 3.11.1 every batch tells the next one's id, 3.11.0 only if asked. */
+static bool
+tells_next_batch(struct sb_req *r, const struct cursor *cur)
+{
+	int	 version = sb_version(r->server);
+
+	return version > 31100 || (version == 31100 && cur->retry);
+}
+
+/* The next batch; says whether the cursor is still needed. */
 static bool
 reply_batch(struct sb_req *r, struct cursor *cur, int status)
 {
@@ -400,6 +407,11 @@ reply_batch(struct sb_req *r, struct cursor *cur, int status)
 	if (cur->with_count)
 		vpb_add_uint(b, "count", cur->total);
 	vpb_add_bool(b, "cached", false);
+	cur->batch_id++;
+	if (cur->left > 0 && tells_next_batch(r, cur)) {
+		snprintf(id, sizeof(id), "%" PRIu64, cur->batch_id + 1);
+		vpb_add_str(b, "nextBatchId", id);
+	}
 	put_extra(b, cur);
 	vpb_add_bool(b, "error", false);
 	vpb_add_int(b, "code", status);
@@ -407,28 +419,55 @@ reply_batch(struct sb_req *r, struct cursor *cur, int status)
 	bug_unless(vpb_end(b) == 0);
 	vpb_free(b);
 	free(b);
+	if (cur->retry) {
+		buf_reset(&cur->last);
+		buf_append(&cur->last, out.data, out.len);
+	}
 	sb_reply_vpack(r, status, &out);
-	return cur->left > 0;
+	return cur->left > 0 || cur->retry;
 }
 
 /* ---- POST /_api/cursor ----------------------------------------------------------------- */
 
+static bool
+is_set(const uint8_t *o, const char *name)
+{
+	const uint8_t	*v = o == NULL || !vp_is_object(o) ? NULL :
+	    vp_get(o, name);
+
+	return v != NULL && vp_is_true(v);
+}
+
+/* What has the wrong type is as absent, except for what arangod refuses. */
 static int
 query_options(struct sb_req *r, const uint8_t *body, struct cursor *cur)
 {
-	const uint8_t	*v;
+	const uint8_t	*v, *options = vp_get(body, "options");
+	bool		 stream = is_set(body, "stream") ||
+	    is_set(options, "stream");
 	double		 d;
 
 	cur->batch = CURSOR_BATCH;
 	cur->ttl_ms = CURSOR_TTL_S * 1000;
-	if ((v = vp_get(body, "batchSize")) != NULL && !vp_is_null(v) &&
-	    (vp_get_uint(v, &cur->batch) != 0 || cur->batch == 0)) {
-		sb_error(r, AE_HTTP_BAD_PARAMETER,
-		    "expecting non-zero value for 'batchSize'");
+	if ((v = vp_get(body, "bindVars")) != NULL && !vp_is_object(v) &&
+	    !vp_is_null(v)) {
+		sb_error(r, AE_TYPE_ERROR, "expecting object for <bindVars>");
 		return -1;
 	}
-	if ((v = vp_get(body, "count")) != NULL)
-		cur->with_count = vp_is_true(v);
+	if ((v = vp_get(body, "batchSize")) != NULL && vp_is_number(v) &&
+	    vp_get_double(v, &d) == 0) {
+		if (d <= 0) {
+			sb_error(r, AE_TYPE_ERROR,
+			    "expecting positive value for <batchSize>");
+			return -1;
+		}
+		cur->batch = d >= 1e18 ? UINT64_MAX : d < 1 ? 1 : (uint64_t)d;
+	}
+	/* Neither count is there for queries that stream. */
+	cur->with_count = !stream && is_set(body, "count");
+	cur->with_full_count = !stream && is_set(options, "fullCount");
+	cur->retry = is_set(options, "allowRetry") &&
+	    sb_version(r->server) >= 31100;
 	if ((v = vp_get(body, "ttl")) != NULL && vp_is_number(v) &&
 	    vp_get_double(v, &d) == 0 && d > 0 && d < 1e9)
 		cur->ttl_ms = (uint64_t)(d * 1000);
@@ -448,10 +487,8 @@ run_plan(struct sb_req *r, struct aql_plan *plan, struct cursor *cur,
 {
 	struct crd		*c = crd_of(r);
 	struct run		 x = { .c = c, .plan = plan };
-	struct running		 q = { .id = ++c->cursors->next_query,
-	    .db = r->db, .user = r->user, .text = text, .len = len,
-	    .modifies = modifies(plan), .started = time(NULL),
-	    .started_ms = loop_now_ms(c->loop) }, **p;
+	struct crd_query	 q = { .text = text, .len = len,
+	    .modifies = modifies(plan) };
 	int			 result = -1;
 
 	if (plan->kind != AQL_VALUE) {
@@ -466,18 +503,20 @@ run_plan(struct sb_req *r, struct aql_plan *plan, struct cursor *cur,
 		if (crd_trx_acquire(r, x.col, modifies(plan), &x.trx) != 0)
 			goto out;
 	}
-	q.next = c->cursors->queries;
-	c->cursors->queries = &q;
+	/* Only a LIMIT makes it differ from what is returned. */
+	cur->with_full_count = cur->with_full_count && plan->has_limit &&
+	    plan->kind == AQL_SCAN;
+	x.count_all = cur->with_full_count;
+	crd_query_begin(r, &q);
 	execute(&x);
-	for (p = &c->cursors->queries; *p != &q; p = &(*p)->next)
-		;
-	*p = q.next;
+	crd_query_end(r, &q);
 	crd_trx_release(&x.trx);
 	if (x.err != 0)
 		sb_error(r, x.err, NULL);
 	else {
 		cur->rows = x.rows;
 		cur->total = cur->left = x.rows.count;
+		cur->full_count = x.passed;
 		cur->writes = modifies(plan) ? x.counted : 0;
 		cur->seconds = (double)(loop_now_ms(c->loop) -
 		    q.started_ms) / 1000.0;
@@ -515,6 +554,10 @@ cursor_create(struct sb_req *r)
 
 	if (sb_body_vpack(r, &body) != 0)
 		goto out;
+	if (vp_is_object(body.data) && vp_length(body.data) == 0) {
+		sb_error(r, AE_HTTP_CORRUPTED_JSON, NULL);
+		goto out;
+	}
 	text = vp_is_object(body.data) ?
 	    vp_get_string(vp_get(body.data, "query"), &len) : NULL;
 	if (text == NULL || len == 0) {
@@ -534,6 +577,9 @@ cursor_create(struct sb_req *r)
 		goto out;
 	cur->db = xstrdup(r->db);
 	cur->user = xstrdup(r->user);
+	/* What fits into one answer needs no cursor, not even to retry. */
+	if (cur->left <= cur->batch)
+		cur->retry = false;
 	if (cur->left > cur->batch &&
 	    (cur->id = crd_owned_id_new(c)) == 0)
 		sb_error(r, AE_AGENCY_COMMUNICATION_FAILED, NULL);
@@ -592,6 +638,38 @@ cursor_next(struct sb_req *r)
 		cursor_free(cur);
 }
 
+/* POST /_api/cursor/<id>/<batch>: the next batch, or the last one again. */
+static void
+cursor_batch(struct sb_req *r)
+{
+	struct cursor	*cur;
+	struct buf	 again = BUF_INIT;
+	uint64_t	 id;
+
+	if (sb_version(r->server) < 31100) {
+		sb_error(r, AE_HTTP_BAD_PARAMETER,
+		    "expecting POST /_api/cursor/<cursor-id>");
+		return;
+	}
+	if ((cur = cursor_take(r)) == NULL)
+		return;
+	if (str_to_u64(r->seg[3], &id) != 0)
+		id = 0;
+	if (id == cur->batch_id && !cur->retry)
+		sb_error(r, AE_HTTP_BAD_PARAMETER,
+		    "expecting allowRetry option to be true");
+	else if (id == cur->batch_id) {
+		buf_append(&again, cur->last.data, cur->last.len);
+		sb_reply_vpack(r, 200, &again);
+	} else if (id != cur->batch_id + 1 || cur->left == 0)
+		sb_error(r, AE_CURSOR_NOT_FOUND, "batch id not found");
+	else if (!reply_batch(r, cur, 200)) {
+		cursor_free(cur);
+		return;
+	}
+	keep(r, cur);
+}
+
 static void
 cursor_delete(struct sb_req *r)
 {
@@ -606,112 +684,10 @@ cursor_delete(struct sb_req *r)
 	sb_reply_ok(r, 202, o);
 }
 
-/* ---- /_api/query --------------------------------------------------------------------- */
-
-static struct json_object *
-query_json(struct crd *c, const struct running *q)
-{
-	struct json_object	*e = json_object_new_object();
-	char			 text[32];
-	struct tm		 tm;
-
-	snprintf(text, sizeof(text), "%" PRIu64, q->id);
-	json_object_object_add(e, "id", json_object_new_string(text));
-	json_object_object_add(e, "database", json_object_new_string(q->db));
-	json_object_object_add(e, "user", json_object_new_string(q->user));
-	json_object_object_add(e, "query",
-	    json_object_new_string_len(q->text, (int)q->len));
-	json_object_object_add(e, "bindVars", json_object_new_object());
-	gmtime_r(&q->started, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	json_object_object_add(e, "started", json_object_new_string(text));
-	json_object_object_add(e, "runTime", json_object_new_double(
-	    (double)(loop_now_ms(c->loop) - q->started_ms) / 1000.0));
-	json_object_object_add(e, "state",
-	    json_object_new_string("executing"));
-	json_object_object_add(e, "stream", json_object_new_boolean(0));
-	if (c->server != NULL && sb_version(c->server) >= 31200)
-		json_object_object_add(e, "modificationQuery",
-		    json_object_new_boolean(q->modifies));
-	return e;
-}
-
-/* Queries of the other coordinators, appended; -1: one did not answer. */
-static int
-add_remote(struct sb_req *r, struct json_object *list)
-{
-	struct crd		*c = crd_of(r);
-	struct sb_resp		 resp;
-	struct json_object	*o;
-	const char		*base;
-	char			*path;
-	unsigned		 i;
-	size_t			 k;
-	int			 status;
-
-	for (i = 1; i <= c->child->coordinators; i++) {
-		if (i == crd_own_number(c))
-			continue;
-		if ((base = crd_coordinator_base(c, i, NULL)) == NULL)
-			return -1;
-		path = xasprintf("/_db/%s/_api/query/current?local=true%s",
-		    sb_encode(r->db), sb_param_bool(r, "all", false) ?
-		    "&all=true" : "");
-		status = sb_call(r->server, base, "GET", path, NULL, NULL, 0,
-		    0, 30000, &resp);
-		free(path);
-		o = status == 200 ? sb_resp_json(&resp) : NULL;
-		sb_resp_free(&resp);
-		if (o == NULL)
-			return -1;
-		for (k = 0; json_object_is_type(o, json_type_array) &&
-		    k < json_object_array_length(o); k++)
-			json_object_array_add(list, json_object_get(
-			    json_object_array_get_idx(o, k)));
-		json_object_put(o);
-	}
-	return 0;
-}
-
-static void
-query_current(struct sb_req *r)
-{
-	struct crd		*c = crd_of(r);
-	struct json_object	*list;
-	struct running		*q;
-	bool			 all = sb_param_bool(r, "all", false);
-
-	if (all && !r->superuser) {
-		sb_error(r, AE_FORBIDDEN, NULL);
-		return;
-	}
-	if (all && strcmp(r->db, "_system") != 0) {
-		sb_error(r, AE_USE_SYSTEM_DATABASE, NULL);
-		return;
-	}
-	list = json_object_new_array();
-	for (q = c->cursors->queries; q != NULL; q = q->next)
-		if (all || strcmp(q->db, r->db) == 0)
-			json_object_array_add(list, query_json(c, q));
-	if (!sb_param_bool(r, "local", false) && add_remote(r, list) != 0) {
-		json_object_put(list);
-		sb_error(r, AE_CONNECTION_LOST, NULL);
-		return;
-	}
-	sb_reply_json(r, 200, list);
-}
-
-static void
-query_slow(struct sb_req *r)
-{
-	sb_reply_json(r, 200, json_object_new_array());
-}
-
 const struct sb_route	 crd_cursor_routes[] = {
 	{ SB_POST, "/_api/cursor", 0, cursor_create },
 	{ SB_PUT | SB_POST, "/_api/cursor/*", 0, cursor_next },
+	{ SB_POST, "/_api/cursor/*/*", 0, cursor_batch },
 	{ SB_DELETE, "/_api/cursor/*", 0, cursor_delete },
-	{ SB_GET, "/_api/query/current", 0, query_current },
-	{ SB_GET, "/_api/query/slow", 0, query_slow },
 	{ 0, NULL, 0, NULL }
 };

@@ -16,6 +16,7 @@ static const struct {
 	{ AE_NOT_IMPLEMENTED, 501, "not implemented" },
 	{ AE_BAD_PARAMETER, 400, "bad parameter" },
 	{ AE_FORBIDDEN, 403, "forbidden" },
+	{ AE_TYPE_ERROR, 400, "type error" },
 	{ AE_LOCK_TIMEOUT, 500, "timeout waiting to lock key" },
 	{ AE_REQUEST_CANCELED, 410, "request canceled" },
 	{ AE_LOCKED, 500, "locked" },
