@@ -72,6 +72,7 @@ struct dbs {
 	const char		*id;		/* ours: PRMR-... */
 	struct hlc		 clock;
 	bool			 stopping;
+	int			 exit_code;	/* enum proc_exit */
 
 	/* group commit */
 	struct loop_task	 commit_task;
@@ -94,6 +95,12 @@ dbs_of(const struct sb_req *r)
 {
 	return sb_server_data(r->server);
 }
+
+/*
+ * Later stamps are larger than this revision, unless a client restored one
+ * from a far future: the clock must not run out of numbers for it.
+ */
+void	dbs_clock_receive(struct dbs *d, uint64_t rev);
 
 /* ---- group commit -------------------------------------------------------- */
 
@@ -220,9 +227,6 @@ void	dbs_shard_resign(struct dbs_shard *s);
 void	dbs_shard_demote(struct dbs_shard *s);
 /* Write the entry again (indexes, followers).  0 or errnum.  Waits. */
 int	dbs_shard_report(struct dbs_shard *s);
-/* A shard that could not be created.  Waits. */
-void	dbs_report_error(struct dbs *d, const struct cl_collection *col,
-	    const char *shard, int errnum, const char *text);
 
 /* --- followers (dbs_current.c) --- */
 

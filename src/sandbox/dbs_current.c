@@ -353,7 +353,7 @@ dbs_shard_take(struct dbs_shard *s)
 	if ((e = current_write(s, &c)) == AE_OK) {
 		s->role = DBS_LEADER;
 		s->term++;
-		hlc_receive(&s->d->clock, store_shard_revision(s->sh));
+		dbs_clock_receive(s->d, store_shard_revision(s->sh));
 		log_notice("shard %s/%s: leads", s->db, s->name);
 	}
 	fiber_mutex_unlock(&s->current_lock);
@@ -411,28 +411,6 @@ dbs_shard_report(struct dbs_shard *s)
 		dbs_shard_demote(s);
 	fiber_mutex_unlock(&s->current_lock);
 	return e;
-}
-
-void
-dbs_report_error(struct dbs *d, const struct cl_collection *col,
-    const char *shard, int errnum, const char *text)
-{
-	struct json_object	*e = json_object_new_object();
-	struct agency_trx	 t;
-
-	add_fault(e, errnum, text);
-	json_object_object_add(e, "indexes", json_object_new_array());
-	json_object_object_add(e, "servers", json_object_new_array());
-	json_object_object_add(e, "failoverCandidates",
-	    json_object_new_array());
-	agency_trx_init(&t);
-	agency_if_empty(&t, false, "/arango/Plan/Collections/%s/%s", col->db,
-	    col->cid);
-	agency_set(&t, e, "/arango/Current/Collections/%s/%s/%s", col->db,
-	    col->cid, shard);
-	agency_increment(&t, 1, "/arango/Current/Version");
-	agency_commit(d->agency, &t, loop_now_ms(d->loop) + DBS_AGENCY_MS,
-	    NULL);
 }
 
 /* ---- followers come and go ------------------------------------------------------- */

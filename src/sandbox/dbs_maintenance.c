@@ -415,6 +415,33 @@ shard_props(const struct cl_collection *col, struct buf *out)
 	return r;
 }
 
+/* The coordinator that waits for the shard learns why it does not come. */
+static void
+report_error(struct dbs *d, const struct cl_collection *col,
+    const struct cl_shard *p, int errnum)
+{
+	struct json_object	*o;
+	struct errand		*e;
+
+	if (p->current_json != NULL || strcmp(p->plan.id[0], d->id) != 0)
+		return;
+	o = json_object_new_object();
+	json_object_object_add(o, "error", json_object_new_boolean(true));
+	json_object_object_add(o, "errorNum", json_object_new_int(errnum));
+	json_object_object_add(o, "errorMessage",
+	    json_object_new_string(arango_error_text(errnum)));
+	json_object_object_add(o, "indexes", json_object_new_array());
+	json_object_object_add(o, "servers", json_object_new_array());
+	json_object_object_add(o, "failoverCandidates",
+	    json_object_new_array());
+	e = errand_new(d);
+	agency_if_empty(&e->trx, false, "/arango/Plan/Collections/%s/%s",
+	    col->db, col->cid);
+	agency_set(&e->trx, o, "/arango/Current/Collections/%s/%s/%s",
+	    col->db, col->cid, p->name);
+	fiber_spawn(d->loop, errand_main, e);
+}
+
 static struct dbs_shard *
 make_shard(struct dbs *d, const struct cl_collection *col,
     const struct cl_shard *p)
@@ -433,6 +460,7 @@ make_shard(struct dbs *d, const struct cl_collection *col,
 	if (r != 0) {
 		log_error("shard %s/%s: not created, error %d", col->db,
 		    p->name, r);
+		report_error(d, col, p, r > 0 ? r : AE_INTERNAL);
 		return NULL;
 	}
 	log_info("shard %s/%s: created", col->db, p->name);

@@ -2,9 +2,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "sandbox/dbs.h"
+
+#define FUTURE_MS	(24 * 3600 * UINT64_C(1000))
+
+void
+dbs_clock_receive(struct dbs *d, uint64_t rev)
+{
+	if (REV_MS(rev) < clock_wall_ms() + FUTURE_MS)
+		hlc_receive(&d->clock, rev);
+}
 
 static bool
 prop_bool(const uint8_t *props, const char *name)

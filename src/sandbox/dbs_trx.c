@@ -128,6 +128,25 @@ dbs_trx_shard(struct dbs_trx *t, struct dbs_shard *s)
 
 /* ---- requests ------------------------------------------------------------------- */
 
+/* Room for one more: how those that ended did so is forgotten if need be. */
+static bool
+trx_make_room(struct dbs *d)
+{
+	struct map_iter	 it;
+	struct dbs_trx	*t;
+
+	if (map_count(&d->trxs) < TRX_MAX)
+		return true;
+	MAP_FOREACH(&d->trxs, it) {
+		t = it.value;
+		if (t->tx == NULL && !t->busy) {
+			map_del_u64(&d->trxs, t->id);
+			trx_free(t);
+		}
+	}
+	return map_count(&d->trxs) < TRX_MAX;
+}
+
 static struct dbs_trx *
 trx_begin(struct sb_req *r, uint64_t id)
 {
@@ -135,7 +154,7 @@ trx_begin(struct sb_req *r, uint64_t id)
 	struct dbs_trx	*t;
 	int		 e;
 
-	if (map_count(&d->trxs) >= TRX_MAX) {
+	if (!trx_make_room(d)) {
 		sb_error(r, AE_RESOURCE_LIMIT, "too many transactions");
 		return NULL;
 	}

@@ -164,8 +164,11 @@ start_main(void *arg)
 		r = dbs_maintenance_forget(d);
 	free(endpoint);
 	if (r != 0) {
-		exit(sb_child_fail(d->child, PROC_EXIT_PEER,
-		    "the agency does not answer: %s", err_text(r)));
+		d->exit_code = sb_child_fail(d->child, PROC_EXIT_PEER,
+		    "the agency does not answer: %s", err_text(r));
+		d->stopping = true;
+		loop_stop(d->loop);
+		return;
 	}
 	agency_heartbeat_start(d->agency, "SERVING");
 	dbs_maintenance_start(d);
@@ -204,7 +207,7 @@ dbs_open(struct dbs *d, struct sb_child *c)
 	opts.version = sb_version(d->server);
 	if (store_open(c->store_dir, &opts, &d->store, &em) != 0)
 		return sb_child_fail(c, PROC_EXIT_STORAGE, "%s", em.text);
-	hlc_receive(&d->clock, store_max_rev(d->store));
+	dbs_clock_receive(d, store_max_rev(d->store));
 	if (agency_new(d->server, c->agency_endpoint, c->id, &d->agency) !=
 	    0 || cluster_new(d->agency, &d->cluster) != 0)
 		return sb_child_fail(c, PROC_EXIT_FATAL,
@@ -241,6 +244,9 @@ dbserver_main(struct sb_child *c)
 	dbs_batches_free();
 	store_close(&d->store);
 	store_clients_free(&d->clients);
+	sb_server_free(&d->server);
+	cluster_free(&d->cluster);
+	agency_free(&d->agency);
 	log_notice("stopped");
-	return PROC_EXIT_OK;
+	return d->exit_code;
 }
