@@ -102,7 +102,7 @@ dbs_of(const struct sb_req *r)
  */
 void	dbs_clock_receive(struct dbs *d, uint64_t rev);
 
-/* ---- group commit -------------------------------------------------------- */
+/* ---- group commit ---------------------------------------------------- */
 
 /*
  * Ask for the commit of what is pending at the end of this iteration (or merge
@@ -112,7 +112,7 @@ uint64_t dbs_commit_request(struct dbs *d, bool sync);
 /* Until what was pending before the call is committed (and synced).  Waits. */
 void	dbs_commit_wait(struct dbs *d, bool sync);
 
-/* ---- shards -------------------------------------------------------------- */
+/* ---- shards ---------------------------------------------------------- */
 
 enum dbs_role {
 	DBS_NONE,		/* not yet, or deposed */
@@ -161,7 +161,7 @@ struct dbs_shard {
 	struct docop_coll	 coll;		/* name is ours */
 	char			*coll_name;
 	struct docop_keygen	 keys;
-	bool			 keys_scanned;	/* autoincrement knows its last */
+	bool			 keys_scanned;	/* for the largest */
 	bool			 wait_for_sync;
 	int			 write_concern;
 
@@ -245,7 +245,7 @@ int	dbs_follower_begin(struct dbs_shard *s, const char *id,
 int	dbs_follower_join(struct dbs_shard *s, const char *id, uint64_t epoch,
 	    uint64_t *index);
 
-/* ---- writes (dbs_write.c) -------------------------------------------------- */
+/* ---- writes (dbs_write.c) -------------------------------------------- */
 
 /*
  * The operations of one request on one shard, or those that a request adds to
@@ -282,7 +282,7 @@ void	dbs_wait_resolve(struct dbs_wait *w, bool deposed);
 /* Empty a shard that is locked by us; errnum.  Waits. */
 int	dbs_truncate(struct dbs_shard *s, bool sync);
 
-/* ---- the queue to a follower (dbs_stream.c) -------------------------------- */
+/* ---- the queue to a follower (dbs_stream.c) -------------------------- */
 
 /* Encoded operations, shared by the queues of several followers. */
 struct dbs_group {
@@ -318,7 +318,7 @@ void	dbs_encode_remove(struct buf *b, uint16_t shard, const char *key,
 	    size_t klen);
 void	dbs_encode_truncate(struct buf *b, uint16_t shard);
 
-/* ---- stream transactions (dbs_trx.c) --------------------------------------- */
+/* ---- stream transactions (dbs_trx.c) --------------------------------- */
 
 struct dbs_trx {
 	uint64_t		 id;
@@ -347,7 +347,7 @@ void	dbs_trx_abort_shard(struct dbs *d, const struct dbs_shard *s);
 void	dbs_trx_expire(struct dbs *d);
 void	dbs_trx_free_all(struct dbs *d);
 
-/* ---- following (dbs_apply.c, dbs_sync.c) ------------------------------------ */
+/* ---- following (dbs_apply.c, dbs_sync.c) ----------------------------- */
 
 void	dbs_apply_free(struct dbs *d);
 /* End the session of a follower. */
@@ -358,7 +358,7 @@ bool	dbs_is_touched(struct dbs_shard *s, const char *key, size_t klen);
 /* Begin to sync the shard with its leader, in a fiber of its own. */
 void	dbs_sync_start(struct dbs_shard *s, const char *leader);
 
-/* ---- maintenance (dbs_maintenance.c) ----------------------------------------- */
+/* ---- maintenance (dbs_maintenance.c) --------------------------------- */
 
 /* After a start: out of Current as a follower, before the first heartbeat.
  * 0 or ERR_TIMEOUT.  Waits. */
@@ -371,7 +371,7 @@ int	dbs_json_to_vpack(struct json_object *o, struct buf *out);
 /* A VelocyPack value as json-c tree; caller puts it. */
 struct json_object *dbs_vpack_to_json(const uint8_t *slice);
 
-/* ---- small things for handlers ------------------------------------------------ */
+/* ---- small things for handlers --------------------------------------- */
 
 /* Answer an errnum as arangod's transactions do; shard is for the text. */
 void	dbs_error(struct sb_req *r, int errnum, const char *shard);

@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "sandbox/dbs.h"
 
-/* ---- helpers ------------------------------------------------------------------- */
+/* ---- helpers --------------------------------------------------------- */
 
 void
 dbs_error(struct sb_req *r, int errnum, const char *shard)
@@ -55,7 +55,7 @@ dbs_body_object(struct sb_req *r, struct buf *b)
 	return -1;
 }
 
-/* ---- read-only mode --------------------------------------------------------------- */
+/* ---- read-only mode -------------------------------------------------- */
 
 static void
 reply_mode(struct sb_req *r, bool readonly)

@@ -43,7 +43,7 @@ struct op {
 	uint64_t	 rev;
 };
 
-/* ---- reading ------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------- */
 
 static uint64_t
 get_le(struct reader *r, size_t n)
@@ -190,7 +190,7 @@ request_is_sound(struct reader r)
 	return n == 0;
 }
 
-/* ---- sessions -------------------------------------------------------------------- */
+/* ---- sessions -------------------------------------------------------- */
 
 void
 dbs_session_end(struct dbs_shard *s)
@@ -216,7 +216,7 @@ dbs_is_touched(struct dbs_shard *s, const char *key, size_t klen)
 	return s->all_touched || map_has_n(&s->touched, key, klen);
 }
 
-/* ---- executing --------------------------------------------------------------------- */
+/* ---- executing ------------------------------------------------------- */
 
 static struct dbs_shard *
 session_shard(struct dbs *d, const struct entry *e, size_t i,

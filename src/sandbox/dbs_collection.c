@@ -12,7 +12,7 @@
 
 #define CHECKSUM_SLICE	20000		/* documents between two yields */
 
-/* ---- what a shard looks like -------------------------------------------------- */
+/* ---- what a shard looks like ----------------------------------------- */
 
 static void
 add_text(struct json_object *o, const char *name, const char *v)
@@ -75,7 +75,7 @@ dbs_shard_properties(const struct dbs_shard *s)
 	return o;
 }
 
-/* ---- reads ------------------------------------------------------------------------ */
+/* ---- reads ----------------------------------------------------------- */
 
 static void
 get_list(struct sb_req *r)
@@ -196,12 +196,13 @@ get_checksum(struct sb_req *r)
 	struct store_scan	*scan;
 	struct json_object	*o;
 	uint64_t		 sum = 0;
-	bool			 revs = sb_param_bool(r, "withRevisions", false);
-	bool			 data = sb_param_bool(r, "withData", false);
+	bool			 revs, data;
 	int			 e;
 
 	if ((s = dbs_req_shard(r, r->seg[2])) == NULL)
 		return;
+	revs = sb_param_bool(r, "withRevisions", false);
+	data = sb_param_bool(r, "withData", false);
 	o = identity(s);
 	add_revision(o, s);
 	if ((e = store_scan_new(d->store, s->sh, STORE_BY_REV, NULL, NULL,
@@ -230,7 +231,7 @@ get_checksum(struct sb_req *r)
 	reply_shard(r, o);
 }
 
-/* ---- truncate --------------------------------------------------------------------- */
+/* ---- truncate -------------------------------------------------------- */
 
 /* Inside of a stream transaction. */
 static int
@@ -313,7 +314,7 @@ put_nothing(struct sb_req *r)
 	reply_shard(r, o);
 }
 
-/* ---- indexes ----------------------------------------------------------------------- */
+/* ---- indexes --------------------------------------------------------- */
 
 static struct json_object *
 builtin_index(const struct dbs_shard *s, bool edge)

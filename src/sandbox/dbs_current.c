@@ -31,7 +31,7 @@ struct change {
 	uint64_t	*index;		/* of the agency's log; or NULL */
 };
 
-/* ---- followers --------------------------------------------------------------- */
+/* ---- followers ------------------------------------------------------- */
 
 struct dbs_follower *
 dbs_follower_find(struct dbs_shard *s, const char *id)
@@ -71,7 +71,7 @@ dbs_shard_demote(struct dbs_shard *s)
 	dbs_trx_abort_shard(s->d, s);
 }
 
-/* ---- the entry ----------------------------------------------------------------- */
+/* ---- the entry ------------------------------------------------------- */
 
 static void
 add_text(struct json_object *o, const char *name, const char *v)
@@ -130,7 +130,8 @@ static struct json_object *
 index_entry(struct dbs_shard *s, struct json_object *planned)
 {
 	static const char *const		 building[] = {
-		"isBuilding", "coordinator", "coordinatorRebootId", "inBackground"
+		"isBuilding", "coordinator", "coordinatorRebootId",
+		"inBackground"
 	};
 	const struct dbs_index_error		*err;
 	struct json_object			*o, *type = NULL;
@@ -413,7 +414,7 @@ dbs_shard_report(struct dbs_shard *s)
 	return e;
 }
 
-/* ---- followers come and go ------------------------------------------------------- */
+/* ---- followers come and go ------------------------------------------- */
 
 struct drop {
 	struct dbs_shard	*s;

@@ -39,7 +39,7 @@ struct docs {
 	bool			 rev_mismatch;
 };
 
-/* ---- results -------------------------------------------------------------------- */
+/* ---- results --------------------------------------------------------- */
 
 static void
 put_error(struct docs *x, int errnum, const char *text)
@@ -88,7 +88,7 @@ put_store_error(struct docs *x, int r, const struct store_conflict *c,
 	buf_free(&text);
 }
 
-/* ---- operations ------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------ */
 
 static struct store_tx *
 reader(struct docs *x)
@@ -298,7 +298,7 @@ execute(struct docs *x, const uint8_t *value)
 	}
 }
 
-/* ---- the request ------------------------------------------------------------------ */
+/* ---- the request ----------------------------------------------------- */
 
 /* May we do it?  Also what a leader asks of a follower with the parameter
  * isSynchronousReplication. */
@@ -629,7 +629,8 @@ delete_document(struct sb_req *r)
 
 	docop_opts_from_req(&x.o, DOCOP_REMOVE, r);
 	if (r->nseg > 3) {
-		if (single_body(&x, r->seg[3], dbs_header_rev(r, "if-match")) != 0)
+		if (single_body(&x, r->seg[3],
+		    dbs_header_rev(r, "if-match")) != 0)
 			sb_error(r, AE_BAD_PARAMETER, NULL);
 		else
 			write_docs(&x, r->seg[2]);
@@ -670,7 +671,8 @@ const struct sb_route dbs_document_routes[] = {
 	{ SB_PATCH, "/_api/document/*/*", SB_SUPERUSER, patch_document },
 	{ SB_DELETE, "/_api/document/*", SB_SUPERUSER, delete_document },
 	{ SB_DELETE, "/_api/document/*/*", SB_SUPERUSER, delete_document },
-	{ SB_GET | SB_HEAD, "/_api/document/*/*", SB_SUPERUSER, dbs_get_document },
+	{ SB_GET | SB_HEAD, "/_api/document/*/*", SB_SUPERUSER,
+	    dbs_get_document },
 	{ SB_GET | SB_HEAD, "/_api/document", SB_SUPERUSER, get_without_key },
 	{ SB_GET | SB_HEAD, "/_api/document/*", SB_SUPERUSER, get_without_key },
 	{ 0 }

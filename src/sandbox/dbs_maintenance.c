@@ -20,7 +20,7 @@
 #define INDEX_RETRY_MS		1000
 #define SYNCS_MAX		4
 
-/* ---- JSON and VelocyPack ---------------------------------------------------- */
+/* ---- JSON and VelocyPack --------------------------------------------- */
 
 int
 dbs_json_to_vpack(struct json_object *o, struct buf *out)
@@ -55,7 +55,7 @@ dbs_vpack_to_json(const uint8_t *slice)
 	return o;
 }
 
-/* ---- actions ------------------------------------------------------------------ */
+/* ---- actions --------------------------------------------------------- */
 
 enum action_kind {
 	ACTION_TAKE,
@@ -136,7 +136,7 @@ errand_new(struct dbs *d)
 	return e;
 }
 
-/* ---- databases ---------------------------------------------------------------- */
+/* ---- databases ------------------------------------------------------- */
 
 static void
 report_database(struct dbs *d, const char *name, struct json_object *plan)
@@ -235,7 +235,7 @@ drop_databases(struct dbs *d)
 	}
 }
 
-/* ---- indexes ------------------------------------------------------------------- */
+/* ---- indexes --------------------------------------------------------- */
 
 static uint64_t
 index_id(struct json_object *def)
@@ -392,7 +392,7 @@ check_indexes(struct dbs_shard *s, const struct cl_collection *col)
 	}
 }
 
-/* ---- shards --------------------------------------------------------------------- */
+/* ---- shards ---------------------------------------------------------- */
 
 /* What a shard keeps of the Plan's definition, as VelocyPack. */
 static int
@@ -603,7 +603,7 @@ drop_shards(struct dbs *d)
 	}
 }
 
-/* ---- the loop ------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------- */
 
 static void
 maintain(struct dbs *d)
@@ -664,7 +664,7 @@ dbs_maintenance_stop(struct dbs *d)
 	fiber_cond_broadcast(&d->plan_changed);
 }
 
-/* ---- after a start --------------------------------------------------------------- */
+/* ---- after a start --------------------------------------------------- */
 
 /* A shard that Current says we follow in sync; false: there is none. */
 static bool

@@ -69,7 +69,7 @@ track(struct dbs *d, const char *db, struct store_client_id id,
 		    loop_now_ms(d->loop));
 }
 
-/* ---- state of the log ----------------------------------------------------------- */
+/* ---- state of the log ------------------------------------------------ */
 
 static struct json_object *
 log_state(struct dbs *d)
@@ -206,7 +206,7 @@ get_server_id(struct sb_req *r)
 	sb_reply_json(r, 200, o);
 }
 
-/* ---- batches ---------------------------------------------------------------------- */
+/* ---- batches --------------------------------------------------------- */
 
 /* Seconds of the body's ttl as ms; 0: none given.  0, or answered and -1. */
 static int
@@ -329,7 +329,7 @@ delete_batch(struct sb_req *r)
 	sb_reply_empty(r, 204);
 }
 
-/* ---- inventory ---------------------------------------------------------------------- */
+/* ---- inventory ------------------------------------------------------- */
 
 static struct json_object *
 inventory_entry(struct dbs *d, struct store_shard *sh)
@@ -365,7 +365,8 @@ inventory_list(struct dbs *d, const char *db, const char *only)
 static struct json_object *
 inventory_databases(struct dbs *d)
 {
-	struct json_object	*all = json_object_new_object(), *o, *props, *id;
+	struct json_object	*all = json_object_new_object();
+	struct json_object	*o, *props, *id;
 	struct store_db		*db;
 
 	for (db = store_db_first(d->store); db != NULL; db = db->next) {
@@ -430,7 +431,7 @@ get_inventory(struct sb_req *r)
 	sb_reply_json(r, 200, o);
 }
 
-/* ---- dump ----------------------------------------------------------------------------- */
+/* ---- dump ------------------------------------------------------------ */
 
 struct dump {
 	struct store_snap	*snap;
@@ -573,7 +574,7 @@ get_dump(struct sb_req *r)
 	buf_free(&out);
 }
 
-/* ---- others ---------------------------------------------------------------------------- */
+/* ---- others ---------------------------------------------------------- */
 
 static void
 cluster_inventory(struct sb_req *r)

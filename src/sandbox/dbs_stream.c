@@ -48,7 +48,7 @@ struct dbs_stream {
 	bool			 closed;
 };
 
-/* ---- groups and entries ----------------------------------------------------- */
+/* ---- groups and entries ---------------------------------------------- */
 
 static void
 group_unref(struct dbs_group *g)
@@ -193,7 +193,7 @@ dbs_streams_wake(struct dbs *d)
 	}
 }
 
-/* ---- results ---------------------------------------------------------------- */
+/* ---- results --------------------------------------------------------- */
 
 /*
  * An entry was answered, or given up (refused NULL): end the sessions that
@@ -227,7 +227,7 @@ entry_done(struct dbs_stream *st, struct dbs_entry *e, bool ok,
 	entry_free(e);
 }
 
-/* ---- sending ---------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------- */
 
 static void
 put_le(struct buf *b, uint64_t v, int n)

@@ -38,7 +38,7 @@
 #define SYNC_DOCS_BYTES		((size_t)16 << 20)
 #define SYNC_CALL_MS		60000
 
-/* ---- the leader's side ------------------------------------------------------------ */
+/* ---- the leader's side ----------------------------------------------- */
 
 static uint64_t
 get_u64(const uint8_t *o, const char *name)
@@ -281,7 +281,7 @@ const struct sb_route dbs_sync_routes[] = {
 	{ 0 }
 };
 
-/* ---- the follower's side ------------------------------------------------------------ */
+/* ---- the follower's side --------------------------------------------- */
 
 struct sync {
 	struct dbs		*d;

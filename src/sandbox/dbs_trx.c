@@ -13,14 +13,15 @@
 #include "base/str.h"
 #include "sandbox/dbs.h"
 
-#define TRX_LOCK_MS		8000	/* --transaction.streaming-lock-timeout */
+/* --transaction.streaming-lock-timeout */
+#define TRX_LOCK_MS		8000
 #define TRX_REMEMBER_MS		600000	/* how it ended */
 #define TRX_MAX			10000
 
 static const char running[] = "running", committed[] = "committed",
     aborted[] = "aborted";
 
-/* ---- life ----------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------ */
 
 static void
 trx_end(struct dbs_trx *t, const char *status)
@@ -126,7 +127,7 @@ dbs_trx_shard(struct dbs_trx *t, struct dbs_shard *s)
 	return (uint16_t)i;
 }
 
-/* ---- requests ------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------- */
 
 /* Room for one more: how those that ended did so is forgotten if need be. */
 static bool

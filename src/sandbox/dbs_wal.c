@@ -37,7 +37,7 @@ bad_request(struct sb_req *r)
 	    "lastTick|open-transactions]");
 }
 
-/* ---- who asks ------------------------------------------------------------------- */
+/* ---- who asks -------------------------------------------------------- */
 
 int
 dbs_client_id(struct sb_req *r, struct store_client_id *id)
@@ -77,7 +77,7 @@ track_everywhere(struct sb_req *r, struct store_client_id id, uint64_t from)
 		    loop_now_ms(d->loop));
 }
 
-/* ---- small answers ---------------------------------------------------------------- */
+/* ---- small answers --------------------------------------------------- */
 
 void
 dbs_add_u64_text(struct json_object *o, const char *name, uint64_t v)
@@ -150,7 +150,7 @@ get_open_transactions(struct sb_req *r)
 	sb_reply_raw(r, 204, "application/x-arango-dump", NULL);
 }
 
-/* ---- tail ------------------------------------------------------------------------- */
+/* ---- tail ------------------------------------------------------------ */
 
 /* 0, or answered and -1. */
 static int

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "sandbox/dbs.h"
 
-/* ---- group commit -------------------------------------------------------- */
+/* ---- group commit ---------------------------------------------------- */
 
 uint64_t
 dbs_commit_request(struct dbs *d, bool sync)
@@ -32,7 +32,7 @@ dbs_commit_wait(struct dbs *d, bool sync)
 		fiber_cond_wait(&d->commit_done);
 }
 
-/* ---- how operations are written ------------------------------------------- */
+/* ---- how operations are written -------------------------------------- */
 
 /*
  *	put:		'P' shard:2 document
@@ -72,7 +72,7 @@ dbs_encode_truncate(struct buf *b, uint16_t shard)
 	put_u16(b, shard);
 }
 
-/* ---- batches --------------------------------------------------------------- */
+/* ---- batches --------------------------------------------------------- */
 
 void
 dbs_batch_begin(struct dbs_batch *b, struct dbs_shard *s,
@@ -146,7 +146,7 @@ dbs_batch_end(struct dbs_batch *b, bool sync, struct dbs_wait *w)
 	return r;
 }
 
-/* ---- waiting ---------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------- */
 
 void
 dbs_wait_resolve(struct dbs_wait *w, bool deposed)
@@ -170,7 +170,7 @@ dbs_wait_finish(struct dbs *d, struct dbs_wait *w, bool sync)
 	return w->deposed ? AE_SHARD_LEADER_RESIGNED : AE_OK;
 }
 
-/* ---- truncate ---------------------------------------------------------------- */
+/* ---- truncate -------------------------------------------------------- */
 
 int
 dbs_truncate(struct dbs_shard *s, bool sync)

@@ -49,7 +49,7 @@ static const struct sb_role role = {
 	.is_readonly = is_readonly
 };
 
-/* ---- group commit ---------------------------------------------------------------- */
+/* ---- group commit ---------------------------------------------------- */
 
 static void
 commit(void *arg)
@@ -89,7 +89,7 @@ sync_log(void *arg)
 		fatal("storage engine: %s", store_error(d->store));
 }
 
-/* ---- housekeeping ------------------------------------------------------------------ */
+/* ---- housekeeping ---------------------------------------------------- */
 
 static uint64_t
 keep_tick(struct dbs *d)
@@ -143,7 +143,7 @@ tick_main(void *arg)
 	}
 }
 
-/* ---- start and end ------------------------------------------------------------------ */
+/* ---- start and end --------------------------------------------------- */
 
 static void
 start_main(void *arg)

@@ -10,7 +10,7 @@
 /* Longest "_id" that is built: collection names have at most 256 bytes. */
 #define ID_MAX	(512 + 1 + DOCOP_KEY_MAX)
 
-/* ---- keys and ids ------------------------------------------------------ */
+/* ---- keys and ids ---------------------------------------------------- */
 
 static const uint8_t key_chars[256] = {
 	['a' ... 'z'] = 1, ['A' ... 'Z'] = 1, ['0' ... '9'] = 1,
@@ -66,7 +66,7 @@ docop_key_of_id(const char *id, size_t len, size_t *klen)
 	return slash + 1;
 }
 
-/* ---- generated keys ------------------------------------------------------ */
+/* ---- generated keys -------------------------------------------------- */
 
 static const struct {
 	const char		*name;
@@ -210,7 +210,7 @@ docop_keygen_track(struct docop_keygen *g, const char *key, size_t len)
 		g->last = v;
 }
 
-/* ---- elements ------------------------------------------------------------ */
+/* ---- elements -------------------------------------------------------- */
 
 static uint64_t
 elem_rev(const uint8_t *object)
@@ -262,7 +262,7 @@ docop_elem_parse(struct docop_elem *e, const struct docop_opts *o,
 	return AE_OK;
 }
 
-/* ---- what is stored ------------------------------------------------------ */
+/* ---- what is stored -------------------------------------------------- */
 
 static int
 check_edge_end(const uint8_t *body, const char *name, bool must)
@@ -352,21 +352,25 @@ put_rev(struct vp_builder *b, const char *name, uint64_t rev)
 	vpb_add_string(b, name, text, len);
 }
 
-/* Attributes that stand in front and are not copied with the others. */
+/*
+ * Attributes that stand in front and are not copied with the others.  _from
+ * and _to are dropped where they do not stand: from documents that are no
+ * edges, too (Transaction/Helpers.cpp).
+ */
 static bool
-is_system(const struct vp_attr *a, bool edge)
+is_system(const struct vp_attr *a)
 {
 	if (a->nlen < 3 || a->name[0] != '_')
 		return false;
 	switch (a->nlen) {
 	case 3:
 		return memcmp(a->name, "_id", 3) == 0 ||
-		    (edge && memcmp(a->name, "_to", 3) == 0);
+		    memcmp(a->name, "_to", 3) == 0;
 	case 4:
 		return memcmp(a->name, "_key", 4) == 0 ||
 		    memcmp(a->name, "_rev", 4) == 0;
 	case 5:
-		return edge && memcmp(a->name, "_from", 5) == 0;
+		return memcmp(a->name, "_from", 5) == 0;
 	default:
 		return false;
 	}
@@ -407,7 +411,7 @@ docop_build(struct vp_builder *b, struct buf *out, const struct docop_coll *c,
 	put_rev(b, "_rev", rev);
 	vp_obj_iter(&it, body);
 	while (vp_obj_next(&it, &a)) {
-		if (is_system(&a, c->edge))
+		if (is_system(&a))
 			continue;
 		vpb_key(b, a.name, a.nlen);
 		vpb_slice(b, a.value);
@@ -416,10 +420,29 @@ docop_build(struct vp_builder *b, struct buf *out, const struct docop_coll *c,
 	return end_errnum(vpb_end(b));
 }
 
+/* An object that the document did not have, without its nulls.  What lies
+ * deeper stays as it is, as in arangod. */
+static void
+put_without_nulls(struct vp_builder *b, const uint8_t *object)
+{
+	struct vp_iter	 it;
+	struct vp_attr	 a;
+
+	vpb_open_object(b);
+	vp_obj_iter(&it, object);
+	while (vp_obj_next(&it, &a)) {
+		if (vp_is_null(a.value))
+			continue;
+		vpb_key(b, a.name, a.nlen);
+		vpb_slice(b, a.value);
+	}
+	vpb_close(b);
+}
+
 /* The attributes of patch laid over those of old, inside an open object. */
 static void
 merge_attrs(struct vp_builder *b, const struct docop_opts *o,
-    const uint8_t *old, const uint8_t *patch, bool top, bool edge)
+    const uint8_t *old, const uint8_t *patch, bool top)
 {
 	struct vp_iter	 it;
 	struct vp_attr	 a;
@@ -427,7 +450,7 @@ merge_attrs(struct vp_builder *b, const struct docop_opts *o,
 
 	vp_obj_iter(&it, old);
 	while (vp_obj_next(&it, &a)) {
-		if (top && is_system(&a, edge))
+		if (top && is_system(&a))
 			continue;
 		v = vp_obj_get(patch, a.name, a.nlen);
 		if (v != NULL && vp_is_null(v) && !o->keep_null)
@@ -436,21 +459,24 @@ merge_attrs(struct vp_builder *b, const struct docop_opts *o,
 		if (v != NULL && (top ? o->merge_objects : true) &&
 		    vp_is_object(v) && vp_is_object(a.value)) {
 			vpb_open_object(b);
-			merge_attrs(b, o, a.value, v, false, false);
+			merge_attrs(b, o, a.value, v, false);
 			vpb_close(b);
 		} else
 			vpb_slice(b, v != NULL ? v : a.value);
 	}
 	vp_obj_iter(&it, patch);
 	while (vp_obj_next(&it, &a)) {
-		if (top && is_system(&a, edge))
+		if (top && is_system(&a))
 			continue;
 		if (vp_is_null(a.value) && !o->keep_null)
 			continue;
 		if (vp_obj_get(old, a.name, a.nlen) != NULL)
 			continue;
 		vpb_key(b, a.name, a.nlen);
-		vpb_slice(b, a.value);
+		if (top && !o->keep_null && vp_is_object(a.value))
+			put_without_nulls(b, a.value);
+		else
+			vpb_slice(b, a.value);
 	}
 }
 
@@ -460,7 +486,8 @@ merge_edge_end(struct vp_builder *b, const char *name, const uint8_t *old,
 {
 	const uint8_t	*v;
 
-	if ((v = vp_get(patch, name)) != NULL || (v = vp_get(old, name)) != NULL)
+	if ((v = vp_get(patch, name)) != NULL ||
+	    (v = vp_get(old, name)) != NULL)
 		vpb_add_slice(b, name, v);
 }
 
@@ -485,7 +512,7 @@ docop_merge(struct vp_builder *b, struct buf *out, const struct docop_coll *c,
 		merge_edge_end(b, "_to", old, patch);
 	}
 	put_rev(b, "_rev", rev);
-	merge_attrs(b, o, old, patch, true, c->edge);
+	merge_attrs(b, o, old, patch, true);
 	vpb_close(b);
 	return end_errnum(vpb_end(b));
 }
@@ -496,7 +523,7 @@ docop_patch_is_empty(const uint8_t *patch)
 	return vp_length(patch) <= 1;
 }
 
-/* ---- what is answered ----------------------------------------------------- */
+/* ---- what is answered ------------------------------------------------ */
 
 void
 docop_put_done(struct vp_builder *b, const struct docop_coll *c,

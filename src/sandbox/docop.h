@@ -27,7 +27,7 @@
 
 struct sb_req;
 
-/* ---- options ----------------------------------------------------------- */
+/* ---- options --------------------------------------------------------- */
 
 enum docop_kind {
 	DOCOP_INSERT,		/* POST */
@@ -79,7 +79,7 @@ void	docop_opts_to_query(const struct docop_opts *o, struct buf *out);
 /* true for update and replace, by whatever method */
 bool	docop_modifies(const struct docop_opts *o);
 
-/* ---- keys and ids ------------------------------------------------------ */
+/* ---- keys and ids ---------------------------------------------------- */
 
 #define DOCOP_KEY_MAX	254	/* bytes */
 #define DOCOP_GENERATED_KEY_MAX	40	/* with NUL: any generated key */
@@ -103,7 +103,7 @@ struct docop_keygen {
 	enum docop_keygen_type type;
 	bool		 allow_user_keys;
 	uint64_t	 increment, offset;	/* autoincrement */
-	uint64_t	 last;			/* newest number given or seen */
+	uint64_t	 last;			/* given or seen */
 };
 
 /*
@@ -122,7 +122,7 @@ size_t	docop_keygen_next(struct docop_keygen *g, uint64_t tick,
 void	docop_keygen_track(struct docop_keygen *g, const char *key,
 	    size_t len);
 
-/* ---- what a request element says ---------------------------------------- */
+/* ---- what a request element says ------------------------------------- */
 
 /* Views into the element; NULL and 0 when absent. */
 struct docop_elem {
@@ -142,7 +142,7 @@ struct docop_elem {
 int	docop_elem_parse(struct docop_elem *e, const struct docop_opts *o,
 	    const uint8_t *value);
 
-/* ---- what is stored ------------------------------------------------------ */
+/* ---- what is stored -------------------------------------------------- */
 
 /* What the rules have to know of a collection. */
 struct docop_coll {
@@ -185,12 +185,12 @@ int	docop_merge(struct vp_builder *b, struct buf *out,
 /* An update that names nothing but the key changes nothing, _rev neither. */
 bool	docop_patch_is_empty(const uint8_t *patch);
 
-/* ---- what is answered ----------------------------------------------------- */
+/* ---- what is answered ------------------------------------------------ */
 
 struct docop_done {
 	const char	*key;
 	size_t		 klen;
-	uint64_t	 rev;		/* new; of the removed one for removals */
+	uint64_t	 rev;		/* new; the removed one's */
 	uint64_t	 old_rev;	/* 0: none to tell */
 	const uint8_t	*new_doc;	/* NULL: not asked for */
 	const uint8_t	*old_doc;

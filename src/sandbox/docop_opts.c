@@ -148,7 +148,7 @@ docop_modifies(const struct docop_opts *o)
 	    o->overwrite == DOCOP_OW_REPLACE));
 }
 
-/* ---- counts of errors ----------------------------------------------------- */
+/* ---- counts of errors ------------------------------------------------ */
 
 void
 docop_errors_add(struct docop_errors *es, int errnum, uint64_t count)

@@ -59,7 +59,7 @@ json_is(const uint8_t *slice, const char *want)
 	buf_free(&text);
 }
 
-/* ---- keys ---------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------ */
 
 static void
 test_key_syntax(void)
@@ -159,7 +159,7 @@ test_generated_keys(void)
 	    AE_BAD_PARAMETER);
 }
 
-/* ---- options -------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------- */
 
 static void
 test_options(void)
@@ -265,7 +265,7 @@ test_options_round_trip(void)
 	buf_free(&q);
 }
 
-/* ---- elements ------------------------------------------------------------- */
+/* ---- elements -------------------------------------------------------- */
 
 static int
 elem_errnum(enum docop_kind kind, const char *json)
@@ -290,7 +290,7 @@ test_elements(void)
 	struct buf		 v;
 
 	CU_ASSERT_EQUAL(elem_errnum(DOCOP_INSERT, "{\"_key\":111}"),
-	    AE_DOCUMENT_KEY_BAD);	/* RestDocumentHandlerPostBadJsonMulti */
+	    AE_DOCUMENT_KEY_BAD);	/* recorded: PostBadJsonMulti */
 	CU_ASSERT_EQUAL(elem_errnum(DOCOP_INSERT, "{\"_key\":\"\"}"),
 	    AE_DOCUMENT_KEY_BAD);
 	CU_ASSERT_EQUAL(elem_errnum(DOCOP_INSERT, "{\"_key\":\"a b\"}"),
@@ -337,7 +337,7 @@ test_user_keys(void)
 	buf_free(&v);
 }
 
-/* ---- what is stored -------------------------------------------------------- */
+/* ---- what is stored -------------------------------------------------- */
 
 static int
 build(const struct docop_coll *c, const char *json, const char *want)
@@ -438,6 +438,13 @@ test_merge(void)
 	    HEAD ",\"o\":{\"y\":1}}");
 	merge_is(true, true, OLD ",\"o\":[1]}", "{\"o\":{\"y\":1}}",
 	    HEAD ",\"o\":{\"y\":1}}");
+	/* A new object loses its own nulls, not those of objects in it. */
+	merge_is(false, true, OLD "}",
+	    "{\"o\":{\"x\":1,\"y\":null,\"z\":{\"q\":null}}}",
+	    HEAD ",\"o\":{\"x\":1,\"z\":{\"q\":null}}}");
+	/* Ends of edges do not stay in documents that are none. */
+	merge_is(true, true, OLD ",\"_to\":1}", "{\"_from\":\"v/1\",\"a\":1}",
+	    HEAD ",\"a\":1}");
 }
 
 static void
@@ -464,7 +471,7 @@ test_merge_edges(void)
 	buf_free(&bad);
 }
 
-/* ---- what is answered ------------------------------------------------------- */
+/* ---- what is answered ------------------------------------------------ */
 
 static void
 test_results(void)
