@@ -122,6 +122,36 @@ insert_new(struct docs *x, const struct docop_elem *e, const char *key,
 	put_done(x, &done);
 }
 
+/*
+ * A document stays in its shard.  As arangod does, an attribute that an update
+ * takes away counts as unchanged, and one that is not there is null.
+ */
+static bool
+changes_shard_keys(struct docs *x, const uint8_t *old, bool update)
+{
+	const struct cl_collection	*col = NULL;
+	const uint8_t			*a, *b;
+	const char			*name;
+	size_t				 i;
+
+	if (x->o.is_restore || x->o.sync_from != NULL ||
+	    dbs_shard_plan(x->s, &col) == NULL || col == NULL)
+		return false;
+	for (i = 0; i < col->nshard_keys; i++) {
+		name = col->shard_keys[i];
+		if (strcmp(name, "_key") == 0)
+			continue;
+		a = vp_get(old, name);
+		b = vp_get(x->doc.data, name);
+		if (b == NULL && update)
+			continue;
+		if (vp_compare(a != NULL ? a : vp_null,
+		    b != NULL ? b : vp_null) != 0)
+			return true;
+	}
+	return false;
+}
+
 /* Replace or update what is stored under the key. */
 static void
 modify(struct docs *x, const struct docop_elem *e, bool update)
@@ -162,6 +192,8 @@ modify(struct docs *x, const struct docop_elem *e, bool update)
 	else
 		r = docop_build(&x->db, &x->doc, &x->s->coll, e->value, e->key,
 		    e->klen, done.rev);
+	if (r == AE_OK && !noop && changes_shard_keys(x, old, update))
+		r = AE_MUST_NOT_CHANGE_SHARDING;
 	if (r != AE_OK) {
 		put_error(x, r, NULL);
 		return;
