@@ -15,6 +15,7 @@ include tests/unit/http/local.mk
 include tests/unit/sandbox/local.mk
 include tests/unit/queue/local.mk
 include tests/unit/arango/local.mk
+include tests/unit/sync/local.mk
 include tests/unit/certs/local.mk
 include tests/unit/cli/local.mk
 include tests/ipc/local.mk
