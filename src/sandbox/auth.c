@@ -14,6 +14,7 @@
 #define OWN_TOKEN_S		3600
 #define USER_TOKEN_S		3600	/* --server.session-timeout */
 #define USER_TOKEN_OLD_S	(30 * 24 * 3600)	/* before 3.9 */
+#define RENEW_S			150	/* what is left of those renewed */
 
 static double
 now_seconds(void)
@@ -86,6 +87,8 @@ accept_bearer(struct sb_req *r, const struct auth_header *a)
 		return false;
 	strcpy(sb_ctx(r)->user, claims->user);
 	r->user = sb_ctx(r)->user;
+	sb_ctx(r)->has_token = true;
+	sb_ctx(r)->token_exp = claims->exp;
 	return true;
 }
 
@@ -143,13 +146,24 @@ string_field(struct json_object *o, const char *name)
 }
 
 static void
+put_token(struct sb_req *r, struct json_object *out, const char *user)
+{
+	struct sb_server	*s = r->server;
+	int64_t			 now = (int64_t)now_seconds();
+	char			*token;
+
+	token = jwt_make_user(&s->secrets, user, now, now +
+	    (s->version < 30900 ? USER_TOKEN_OLD_S : USER_TOKEN_S));
+	json_object_object_add(out, "jwt", json_object_new_string(token));
+	free(token);
+}
+
+static void
 open_auth(struct sb_req *r)
 {
 	struct sb_server	*s = r->server;
 	struct json_object	*in, *out;
 	const char		*user, *password;
-	int64_t			 now = (int64_t)now_seconds();
-	char			*token;
 
 	if (!s->auth) {
 		sb_error(r, AE_HTTP_NOT_FOUND, NULL);
@@ -170,18 +184,37 @@ open_auth(struct sb_req *r)
 		sb_error_status(r, 401, AE_HTTP_UNAUTHORIZED,
 		    "Wrong credentials");
 	else {
-		token = jwt_make_user(&s->secrets, user, now, now +
-		    (s->version < 30900 ? USER_TOKEN_OLD_S : USER_TOKEN_S));
 		out = json_object_new_object();
-		json_object_object_add(out, "jwt",
-		    json_object_new_string(token));
-		free(token);
+		put_token(r, out, user);
 		sb_reply_json(r, 200, out);
 	}
 	json_object_put(in);
 }
 
+/* A new token for a user whose own one is about to expire; else {}. */
+static void
+renew_auth(struct sb_req *r)
+{
+	struct sb_ctx		*ctx = sb_ctx(r);
+	struct json_object	*out;
+
+	if (!r->server->auth || !r->server->role->has_users ||
+	    r->server->version < 30900) {
+		open_auth(r);
+		return;
+	}
+	if (!ctx->has_token) {
+		sb_error(r, AE_USER_NOT_FOUND, NULL);
+		return;
+	}
+	out = json_object_new_object();
+	if (ctx->token_exp > 0 && ctx->token_exp - now_seconds() < RENEW_S)
+		put_token(r, out, ctx->user);
+	sb_reply_json(r, 200, out);
+}
+
 const struct sb_route	 sb_auth_routes[] = {
 	{ SB_POST, "/_open/auth", SB_OPEN, open_auth },
+	{ SB_POST, "/_open/auth/renew", SB_OPEN, renew_auth },
 	{ 0, NULL, 0, NULL }
 };

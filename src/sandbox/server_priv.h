@@ -51,6 +51,9 @@ struct sb_ctx {
 	char		*db, *segs[SB_SEGMENTS_MAX];
 	bool		 drop_answer;	/* fault: execute, then say nothing */
 	char		 user[256];
+	double		 token_exp;	/* of the user's token; 0: never, or
+					 * it came without */
+	bool		 has_token;
 };
 
 static inline struct sb_ctx *
