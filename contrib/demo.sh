@@ -49,10 +49,10 @@ show () {
 # request METHOD URL [BODY]: show as a curl line, run, check the status
 request () {
 	if [ $# -eq 3 ]; then
-		printf "  \$ curl -X %s %s -d '%s'\n" "$1" "$2" "$3"
+		printf "  \$ curl -X %s '%s' -d '%s'\n" "$1" "$2" "$3"
 		set -- -X "$1" "$2" -H 'content-type: application/json' -d "$3"
 	else
-		printf '  $ curl -X %s %s\n' "$1" "$2"
+		printf "  \$ curl -X %s '%s'\n" "$1" "$2"
 		set -- -X "$1" "$2"
 	fi
 	status=$(curl -s -m 60 -o "$dir/answer" -w '%{http_code}' "$@")
