@@ -3,6 +3,7 @@
  * list of attribute names followed by lists of values.  Facts:
  * RestImportHandler.cpp of arangod, recording RestImportJsonUniqueContinue.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,68 +13,90 @@
 #include "sandbox/crd_document.h"
 #include "vpack/vpack.h"
 
-#define OFFENDING_MAX_BYTES	1024	/* of a document quoted in details */
+#define OFFENDING_MAX_BYTES	255	/* of a document quoted in details */
+#define TYPE_EDGES		3
 
 struct import {
 	struct sb_req	*r;
 	const struct cl_collection *col;
-	bool		 complete, details;
-	const char	*from_prefix, *to_prefix;
+	bool		 complete, details, ignore_missing;
+	bool		 ignore_duplicates;
+	bool		 stop;		/* complete: read no further */
+	int		 errnum;	/* complete: what ended it, or 0 */
+	const char	*from_prefix, *to_prefix;	/* for edges */
 	struct buf	 docs;		/* VelocyPack array of what can be tried */
-	size_t		*positions;	/* of each of them in the body */
-	size_t		 ndocs, cap;
 	struct vp_builder *b;
 	uint64_t	 empty, errors;
 	struct json_object *messages;
 };
 
+/* kind: what is quoted, "document" or "context"; NULL: nothing is. */
 static void
 complain(struct import *im, size_t position, const char *text,
-    const char *offending, size_t len)
+    const char *kind, const char *offending, size_t len)
 {
 	char	*s;
 
 	im->errors++;
 	if (!im->details)
 		return;
-	if (offending == NULL)
+	if (kind == NULL)
 		s = xasprintf("at position %zu: %s", position, text);
 	else
-		s = xasprintf("at position %zu: %s, offending document: %.*s%s",
-		    position, text, (int)MIN(len, OFFENDING_MAX_BYTES),
+		s = xasprintf("at position %zu: %s, offending %s: %.*s%s",
+		    position, text, kind, (int)MIN(len, OFFENDING_MAX_BYTES),
 		    offending, len > OFFENDING_MAX_BYTES ? "..." : "");
 	json_object_array_add(im->messages, json_object_new_string(s));
 	free(s);
 }
 
 static void
-note_position(struct import *im, size_t position)
+complain_document(struct import *im, size_t position, const char *text,
+    const uint8_t *doc)
 {
-	if (im->ndocs == im->cap) {
-		im->cap = im->cap == 0 ? 256 : im->cap * 2;
-		im->positions = xrealloc(im->positions,
-		    im->cap * sizeof(*im->positions));
-	}
-	im->positions[im->ndocs++] = position;
+	struct buf	 json = BUF_INIT;
+
+	vp_to_json(&json, doc, 0);
+	complain(im, position, text, "document", (const char *)json.data,
+	    json.len);
+	buf_free(&json);
 }
 
-/* "a" becomes "prefix/a" in _from and _to. */
+/* With `complete` nothing is imported after this (JSON: of what follows). */
 static void
-put_prefixed(struct import *im, const char *name, size_t nlen,
-    const char *prefix, const uint8_t *value)
+give_up(struct import *im, int errnum)
 {
-	const char	*s;
-	size_t		 len;
-	char		*text;
-
-	vpb_key(im->b, name, nlen);
-	s = vp_get_string(value, &len);
-	if (prefix == NULL || s == NULL || memchr(s, '/', len) != NULL) {
-		vpb_slice(im->b, value);
+	if (!im->complete)
 		return;
+	im->stop = true;
+	im->errnum = errnum;
+}
+
+/* "a" and 1 become "prefix/a" and "prefix/1" in _from and _to. */
+static void
+put_end(struct import *im, const char *name, const char *prefix,
+    const uint8_t *value)
+{
+	const char	*s, *slash;
+	size_t		 len, plen;
+	int64_t		 n;
+	char		*text = NULL;
+
+	vpb_key(im->b, name, strlen(name));
+	if (prefix != NULL && (plen = strlen(prefix)) != 0) {
+		slash = prefix[plen - 1] == '/' ? "" : "/";
+		s = vp_get_string(value, &len);
+		if (s != NULL && memchr(s, '/', len) == NULL)
+			text = xasprintf("%s%s%.*s", prefix, slash, (int)len,
+			    s);
+		else if (s == NULL && vp_is_integer(value) &&
+		    vp_get_int(value, &n) == 0)
+			text = xasprintf("%s%s%" PRId64, prefix, slash, n);
 	}
-	text = xasprintf("%s/%.*s", prefix, (int)len, s);
-	vpb_string(im->b, text, strlen(text));
+	if (text == NULL)
+		vpb_slice(im->b, value);
+	else
+		vpb_string(im->b, text, strlen(text));
 	free(text);
 }
 
@@ -81,13 +104,26 @@ static void
 put_attr(struct import *im, const char *name, size_t nlen,
     const uint8_t *value)
 {
-	const char	*prefix = NULL;
+	if (im->col->type == TYPE_EDGES && nlen == 5 &&
+	    memcmp(name, "_from", 5) == 0)
+		put_end(im, "_from", im->from_prefix, value);
+	else if (im->col->type == TYPE_EDGES && nlen == 3 &&
+	    memcmp(name, "_to", 3) == 0)
+		put_end(im, "_to", im->to_prefix, value);
+	else {
+		vpb_key(im->b, name, nlen);
+		vpb_slice(im->b, value);
+	}
+}
 
-	if (nlen == 5 && memcmp(name, "_from", 5) == 0)
-		prefix = im->from_prefix;
-	else if (nlen == 3 && memcmp(name, "_to", 3) == 0)
-		prefix = im->to_prefix;
-	put_prefixed(im, name, nlen, prefix, value);
+/* An end is there, or will be one with its prefix. */
+static bool
+is_end(const uint8_t *doc, const char *name, const char *prefix)
+{
+	const uint8_t	*v = vp_get(doc, name);
+
+	return v != NULL && (vp_is_string(v) || (prefix != NULL &&
+	    *prefix != '\0' && vp_is_integer(v)));
 }
 
 static void
@@ -97,8 +133,17 @@ add_document(struct import *im, size_t position, const uint8_t *doc)
 	struct vp_attr	 a;
 
 	if (!vp_is_object(doc)) {
-		complain(im, position, "invalid JSON type (expecting object)",
-		    NULL, 0);
+		complain_document(im, position,
+		    "invalid JSON type (expecting object)", doc);
+		give_up(im, AE_DOCUMENT_TYPE_INVALID);
+		return;
+	}
+	if (im->col->type == TYPE_EDGES &&
+	    (!is_end(doc, "_from", im->from_prefix) ||
+	    !is_end(doc, "_to", im->to_prefix))) {
+		complain_document(im, position,
+		    "missing '_from' or '_to' attribute", doc);
+		give_up(im, AE_INVALID_EDGE_ATTRIBUTE);
 		return;
 	}
 	vpb_open_object(im->b);
@@ -106,10 +151,11 @@ add_document(struct import *im, size_t position, const uint8_t *doc)
 	while (vp_obj_next(&it, &a))
 		put_attr(im, a.name, a.nlen, a.value);
 	vpb_close(im->b);
-	note_position(im, position);
 }
 
-/* ---- forms of the body ------------------------------------------------------- */
+/* ---- forms of the body ------------------------------------------------- */
+
+#define BLANKS	" \t\r\b\f"
 
 /* One JSON text of a line into tmp; NULL: it is none. */
 static const uint8_t *
@@ -125,30 +171,39 @@ parse_line(struct vp_builder *b, struct buf *tmp, const char *line, size_t len)
 typedef void line_fn(struct import *im, size_t position, const uint8_t *value,
 	    void *arg);
 
+/*
+ * Lines from p on, counted from 1.  A line that is no JSON ends an import of
+ * documents with `complete`, but not what came before it; errnum is for the
+ * other form.
+ */
 static void
-each_line(struct import *im, line_fn *fn, void *arg)
+each_line(struct import *im, const char *p, int errnum, line_fn *fn, void *arg)
 {
-	const char		*p = (const char *)im->r->body, *nl, *end;
+	const char		*nl, *end;
 	struct vp_builder	*b = xmalloc(sizeof(*b));
 	struct buf		 tmp = BUF_INIT;
 	const uint8_t		*v;
-	size_t			 position = 0, len;
+	size_t			 position = 1, len;
 
-	end = p + im->r->body_len;
+	end = (const char *)im->r->body + im->r->body_len;
 	vpb_init(b, &tmp);
-	for (; p < end; p = nl + 1, position++) {
+	for (; p < end && !im->stop; p = nl + 1, position++) {
 		nl = memchr(p, '\n', (size_t)(end - p));
 		if (nl == NULL)
 			nl = end;
+		while (p < nl && strchr(BLANKS, *p) != NULL && *p != '\0')
+			p++;
 		len = (size_t)(nl - p);
-		while (len > 0 && strchr(" \t\r", p[len - 1]) != NULL)
+		while (len > 0 && strchr(BLANKS, p[len - 1]) != NULL)
 			len--;
 		if (len == 0)
 			im->empty++;
-		else if ((v = parse_line(b, &tmp, p, len)) == NULL)
+		else if ((v = parse_line(b, &tmp, p, len)) == NULL) {
 			complain(im, position, "invalid JSON type (expecting "
-			    "object, probably parse error)", p, len);
-		else
+			    "object, probably parse error)", "context", p,
+			    len);
+			give_up(im, errnum);
+		} else
 			fn(im, position, v, arg);
 	}
 	vpb_free(b);
@@ -162,46 +217,94 @@ line_document(struct import *im, size_t position, const uint8_t *v, void *arg)
 	add_document(im, position, v);
 }
 
-struct header {
-	struct buf	 names;		/* array of strings */
-	bool		 good;
-};
-
-/* First line: names; the others: values in that order. */
+/* Values in the order of the names, which are an array of strings. */
 static void
 line_values(struct import *im, size_t position, const uint8_t *v, void *arg)
 {
-	struct header	*h = arg;
-	struct vp_iter	 names, values;
-	const uint8_t	*n, *x;
-	const char	*s;
-	size_t		 len;
+	const uint8_t		*header = arg, *n, *x;
+	struct vp_builder	*b;
+	struct vp_iter		 names, values;
+	struct buf		 doc = BUF_INIT;
+	const char		*s;
+	char			 text[96];
+	size_t			 len;
 
-	if (h->names.len == 0) {
-		buf_append(&h->names, v, vp_size(v));
-		h->good = vp_is_array(v);
-		vp_arr_iter(&names, v);
-		while ((n = vp_arr_next(&names)) != NULL)
-			h->good = h->good && vp_is_string(n);
+	if (!vp_is_array(v)) {
+		complain(im, position, "no valid JSON array data", NULL,
+		    NULL, 0);
+		give_up(im, AE_INTERNAL);
 		return;
 	}
-	if (!h->good)
-		return;
-	if (!vp_is_array(v) || vp_length(v) != vp_length(h->names.data)) {
-		complain(im, position, "wrong number of JSON values", NULL, 0);
+	if (!im->ignore_missing && vp_length(v) != vp_length(header)) {
+		snprintf(text, sizeof(text), "wrong number of JSON values "
+		    "(got %zu, expected %zu)", vp_length(v),
+		    vp_length(header));
+		complain(im, position, text, NULL, NULL, 0);
+		give_up(im, AE_INTERNAL);
 		return;
 	}
-	vpb_open_object(im->b);
-	vp_arr_iter(&names, h->names.data);
+	b = xmalloc(sizeof(*b));
+	vpb_init(b, &doc);
+	vpb_open_object(b);
+	vp_arr_iter(&names, header);
 	vp_arr_iter(&values, v);
 	while ((n = vp_arr_next(&names)) != NULL &&
 	    (x = vp_arr_next(&values)) != NULL) {
 		s = vp_get_string(n, &len);
-		if (!vp_is_null(x))
-			put_attr(im, s, len, x);
+		if (!vp_is_null(x)) {
+			vpb_key(b, s, len);
+			vpb_slice(b, x);
+		}
 	}
-	vpb_close(im->b);
-	note_position(im, position);
+	vpb_close(b);
+	if (vpb_end(b) == 0)
+		add_document(im, position, doc.data);
+	else {
+		complain(im, position, "duplicate attribute name", NULL, NULL,
+		    0);
+		give_up(im, AE_INTERNAL);
+	}
+	vpb_free(b);
+	free(b);
+	buf_free(&doc);
+}
+
+/* First line: names; the others: values.  0, or answered. */
+static int
+read_table(struct import *im)
+{
+	const char		*p = (const char *)im->r->body, *nl;
+	struct vp_builder	*b;
+	struct buf		 names = BUF_INIT;
+	struct vp_iter		 it;
+	const uint8_t		*v, *n;
+	bool			 good;
+
+	nl = im->r->body_len == 0 ? NULL :
+	    memchr(p, '\n', im->r->body_len);
+	if (nl == NULL) {
+		sb_error(im->r, AE_HTTP_BAD_PARAMETER,
+		    "no JSON array found in second line");
+		return -1;
+	}
+	b = xmalloc(sizeof(*b));
+	vpb_init(b, &names);
+	v = parse_line(b, &names, p, (size_t)(nl - p));
+	good = v != NULL && vp_is_array(v) && vp_length(v) > 0;
+	if (good)
+		vp_arr_iter(&it, v);
+	while (good && (n = vp_arr_next(&it)) != NULL)
+		good = vp_is_string(n);
+	if (good)
+		each_line(im, nl + 1, AE_INTERNAL, line_values,
+		    (void *)(uintptr_t)v);
+	else
+		sb_error(im->r, AE_HTTP_BAD_PARAMETER,
+		    "no JSON string array found in first line");
+	vpb_free(b);
+	free(b);
+	buf_free(&names);
+	return good ? 0 : -1;
 }
 
 static int
@@ -210,7 +313,7 @@ read_array(struct import *im)
 	struct buf	 body = BUF_INIT;
 	struct vp_iter	 it;
 	const uint8_t	*e;
-	size_t		 position = 0;
+	size_t		 position = 1;
 	int		 result = -1;
 
 	if (sb_body_vpack(im->r, &body) != 0)
@@ -221,7 +324,7 @@ read_array(struct import *im)
 		goto out;
 	}
 	vp_arr_iter(&it, body.data);
-	while ((e = vp_arr_next(&it)) != NULL)
+	while (!im->stop && (e = vp_arr_next(&it)) != NULL)
 		add_document(im, position++, e);
 	result = 0;
 out:
@@ -235,37 +338,25 @@ starts_with_bracket(const struct sb_req *r)
 	size_t	 i;
 
 	for (i = 0; i < r->body_len; i++)
-		if (strchr(" \t\r\n", r->body[i]) == NULL || r->body[i] == 0)
+		if (strchr(BLANKS "\n", r->body[i]) == NULL || r->body[i] == 0)
 			return r->body[i] == '[';
 	return false;
 }
 
-/* Fill im->docs; 0, or answered. */
+/* Fill im->docs; 0, or answered.  An unknown type is a table. */
 static int
 read_body(struct import *im, const char *type)
 {
-	struct header	 h = { BUF_INIT, false };
-	bool		 array;
-
-	if (type == NULL) {
-		each_line(im, line_values, &h);
-		buf_free(&h.names);
-		if (h.good)
-			return 0;
-		sb_error(im->r, AE_HTTP_BAD_PARAMETER,
-		    "no JSON array of attribute names found in first line");
-		return -1;
-	}
-	array = strcmp(type, "list") == 0 || strcmp(type, "array") == 0 ||
-	    (strcmp(type, "auto") == 0 && starts_with_bracket(im->r));
-	if (array)
+	if (im->r->body_is_vpack)
 		return read_array(im);
-	if (strcmp(type, "documents") != 0 && strcmp(type, "auto") != 0) {
-		sb_error(im->r, AE_HTTP_BAD_PARAMETER,
-		    "invalid value for type");
-		return -1;
-	}
-	each_line(im, line_document, NULL);
+	if (type == NULL)
+		return read_table(im);
+	if (strcmp(type, "list") == 0 || strcmp(type, "array") == 0 ||
+	    (strcmp(type, "auto") == 0 && starts_with_bracket(im->r)))
+		return read_array(im);
+	if (strcmp(type, "documents") != 0 && strcmp(type, "auto") != 0)
+		return read_table(im);
+	each_line(im, (const char *)im->r->body, 0, line_document, NULL);
 	return 0;
 }
 
@@ -276,19 +367,17 @@ struct counts {
 };
 
 static void
-count_results(struct import *im, const struct docop_opts *o,
-    const uint8_t *results, struct counts *n)
+count_results(struct import *im, const uint8_t *results, struct counts *n)
 {
 	struct vp_iter	 it, docs;
 	const uint8_t	*e, *doc, *num;
-	struct buf	 json = BUF_INIT;
 	size_t		 i = 0;
 	int64_t		 errnum;
 	char		*message;
 
 	vp_arr_iter(&it, results);
 	vp_arr_iter(&docs, im->docs.data);
-	for (; (e = vp_arr_next(&it)) != NULL; i++) {
+	for (; !im->stop && (e = vp_arr_next(&it)) != NULL; i++) {
 		doc = vp_arr_next(&docs);
 		num = vp_get(e, "errorNum");
 		if (num == NULL || vp_get_int(num, &errnum) != 0) {
@@ -299,40 +388,37 @@ count_results(struct import *im, const struct docop_opts *o,
 			continue;
 		}
 		if (errnum == AE_UNIQUE_CONSTRAINT_VIOLATED &&
-		    o->overwrite == DOCOP_IGNORE) {
+		    im->ignore_duplicates) {
 			n->ignored++;
 			continue;
 		}
-		/* The text of the number alone, as arangod's import has it. */
+		/* Positions among what could be tried, from 0, and the text
+		 * of the number alone. */
 		message = xasprintf(
 		    "creating document failed with error '%s'",
 		    arango_error_text((int)errnum));
-		buf_reset(&json);
-		if (doc != NULL)
-			vp_to_json(&json, doc, 0);
-		complain(im, im->positions[i], message,
-		    (const char *)json.data, json.len);
+		complain_document(im, i, message, doc != NULL ? doc : vp_null);
 		free(message);
+		give_up(im, (int)errnum);
 	}
-	buf_free(&json);
 }
 
-static bool
-set_duplicate_rule(struct sb_req *r, struct docop_opts *o)
+/* An unknown rule is as none.  `ignore` inserts, and overlooks 1210. */
+static void
+set_duplicate_rule(struct import *im, struct docop_opts *o)
 {
-	const char	*v = sb_param(r, "onDuplicate");
+	const char	*v = sb_param(im->r, "onDuplicate");
 
-	if (v == NULL || strcmp(v, "error") == 0)
-		o->overwrite = DOCOP_CONFLICT;
-	else if (strcmp(v, "update") == 0)
+	o->overwrite = DOCOP_CONFLICT;
+	if (v == NULL)
+		return;
+	if (strcmp(v, "update") == 0) {
 		o->overwrite = DOCOP_OW_UPDATE;
-	else if (strcmp(v, "replace") == 0)
+		o->keep_null = o->merge_objects = true;
+	} else if (strcmp(v, "replace") == 0)
 		o->overwrite = DOCOP_OW_REPLACE;
-	else if (strcmp(v, "ignore") == 0)
-		o->overwrite = DOCOP_IGNORE;
 	else
-		return false;
-	return true;
+		im->ignore_duplicates = strcmp(v, "ignore") == 0;
 }
 
 static int
@@ -387,27 +473,25 @@ carry_out(struct import *im)
 
 	docop_opts_from_req(&o, DOCOP_INSERT, im->r);
 	o.silent = o.return_new = o.return_old = o.is_restore = false;
-	if (!set_duplicate_rule(im->r, &o)) {
-		sb_error(im->r, AE_HTTP_BAD_PARAMETER,
-		    "invalid value for onDuplicate");
+	set_duplicate_rule(im, &o);
+	if (im->errnum != 0) {
+		sb_error(im->r, im->errnum, NULL);
 		return;
 	}
-	if (im->complete && im->errors > 0) {
-		sb_error(im->r, AE_HTTP_BAD_PARAMETER,
-		    "the body has documents that cannot be imported");
-		return;
-	}
+	im->stop = false;
 	if (sb_param_bool(im->r, "overwrite", false) &&
 	    truncate_first(im) != 0)
 		return;
 	errnum = crd_document_array(crd_of(im->r), im->col, &o, NULL,
 	    im->docs.data, &res, &em);
+	if (errnum == AE_OK) {
+		count_results(im, res.body.data, &n);
+		errnum = im->errnum;
+	}
 	if (errnum != AE_OK)
 		sb_error(im->r, errnum, NULL);
-	else {
-		count_results(im, &o, res.body.data, &n);
+	else
 		reply_counts(im, &n);
-	}
 	buf_free(&res.body);
 }
 
@@ -429,6 +513,7 @@ import(struct sb_req *r)
 		return;
 	im.complete = sb_param_bool(r, "complete", false);
 	im.details = sb_param_bool(r, "details", false);
+	im.ignore_missing = sb_param_bool(r, "ignoreMissing", false);
 	im.from_prefix = sb_param(r, "fromPrefix");
 	im.to_prefix = sb_param(r, "toPrefix");
 	im.messages = json_object_new_array();
@@ -446,7 +531,6 @@ import(struct sb_req *r)
 	vpb_free(im.b);
 	free(im.b);
 	buf_free(&im.docs);
-	free(im.positions);
 	json_object_put(im.messages);
 	cl_collection_unref(&im.col);
 }
