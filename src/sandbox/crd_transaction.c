@@ -250,10 +250,12 @@ crd_trx_acquire(struct sb_req *r, const struct cl_collection *col, bool write,
 		return 0;
 	if (trx_get(r, text, &t) != 0)
 		return -1;
-	if (t->state == TRX_ABORTED)
-		sb_error(r, AE_TRANSACTION_ABORTED, NULL);
-	else if (t->state == TRX_COMMITTED || strcmp(t->db, r->db) != 0)
+	if (strcmp(t->db, r->db) != 0)
 		not_found(r, t->id);
+	else if (t->state != TRX_RUNNING)
+		sb_error(r, t->state == TRX_ABORTED ? AE_TRANSACTION_ABORTED :
+		    AE_TRANSACTION_DISALLOWED, "transaction %" PRIu64
+		    " has already been %s", t->id, state_names[t->state]);
 	else if (!is_declared(t, col->name, write))
 		sb_error(r, AE_TRANSACTION_UNREGISTERED,
 		    "unregistered collection used in transaction: %s [%s]",
@@ -300,8 +302,8 @@ take_names(struct sb_req *r, struct json_object *collections, const char *kind,
 	for (i = 0; i < n; i++) {
 		item = array ? json_object_array_get_idx(v, i) : v;
 		if (!json_object_is_type(item, json_type_string)) {
-			sb_error(r, AE_BAD_PARAMETER, "Invalid body: "
-			    "'collections' must contain names");
+			sb_error(r, AE_BAD_PARAMETER,
+			    "invalid 'collections' attribute");
 			return -1;
 		}
 		col = cluster_collection(crd_of(r)->cluster, r->db,
@@ -346,7 +348,7 @@ static void
 trx_begin(struct sb_req *r)
 {
 	struct crd		*c = crd_of(r);
-	struct json_object	*body, *cols = NULL;
+	struct json_object	*body, *cols = NULL, *v;
 	struct crd_trx		*t;
 
 	if ((body = sb_body_json(r, false)) == NULL)
@@ -354,8 +356,23 @@ trx_begin(struct sb_req *r)
 	if (!json_object_is_type(body, json_type_object) ||
 	    !json_object_object_get_ex(body, "collections", &cols) ||
 	    !json_object_is_type(cols, json_type_object)) {
+		sb_error(r, AE_BAD_PARAMETER, "missing 'collections'");
+		json_object_put(body);
+		return;
+	}
+	if (json_object_object_get_ex(body, "lockTimeout", &v) &&
+	    (json_object_is_type(v, json_type_double) ||
+	    json_object_is_type(v, json_type_int)) &&
+	    json_object_get_double(v) < 0) {
 		sb_error(r, AE_BAD_PARAMETER,
-		    "Invalid body: no 'collections' attribute present");
+		    "<lockTimeout> needs to be positive");
+		json_object_put(body);
+		return;
+	}
+	if (json_object_object_get_ex(cols, "exclusive", &v) &&
+	    !(json_object_is_type(v, json_type_array) &&
+	    json_object_array_length(v) == 0)) {
+		sb_not_supported(r, "exclusive access in stream transactions");
 		json_object_put(body);
 		return;
 	}
@@ -367,8 +384,7 @@ trx_begin(struct sb_req *r)
 	t->implicit_reads = flag_of(body, "allowImplicit", true);
 	t->wait_for_sync = flag_of(body, "waitForSync", false);
 	if (take_names(r, cols, "read", t->read) != 0 ||
-	    take_names(r, cols, "write", t->write) != 0 ||
-	    take_names(r, cols, "exclusive", t->write) != 0)
+	    take_names(r, cols, "write", t->write) != 0)
 		trx_free(t);
 	else if (json_object_array_length(t->write) != 0 &&
 	    crd_is_readonly_for(r)) {
@@ -453,8 +469,9 @@ trx_finish(struct sb_req *r)
 	if (commit == (t->state == TRX_COMMITTED))
 		reply_state(r, 200, t->id, t->state);
 	else
-		sb_error(r, commit ? AE_TRANSACTION_ABORTED :
-		    AE_TRANSACTION_DISALLOWED, NULL);
+		sb_error(r, AE_TRANSACTION_DISALLOWED, "while trying to %s "
+		    "transaction %" PRIu64 ": transaction was already %s",
+		    commit ? "commit" : "abort", t->id, state_names[t->state]);
 	crd_trx_release(&t);
 }
 
@@ -546,23 +563,65 @@ trx_list(struct sb_req *r)
 	sb_reply_json(r, 200, o);
 }
 
+/* The same on the other coordinators; -1: one did not answer. */
+static int
+abort_remote(struct sb_req *r, const char *user)
+{
+	struct crd	*c = crd_of(r);
+	struct sb_resp	 resp;
+	const char	*base;
+	char		*path;
+	unsigned	 i;
+	int		 result = 0, status;
+
+	path = xasprintf("/_api/transaction/write?local=true%s%s",
+	    user == NULL ? "" : "&user=", user == NULL ? "" : sb_encode(user));
+	for (i = 1; i <= c->child->coordinators; i++) {
+		if (i == crd_own_number(c))
+			continue;
+		if ((base = crd_coordinator_base(c, i, NULL)) == NULL) {
+			result = -1;
+			continue;
+		}
+		status = sb_call(r->server, base, "DELETE", path, NULL, NULL,
+		    0, 0, 30000, &resp);
+		sb_resp_free(&resp);
+		if (status != 200)
+			result = -1;
+	}
+	free(path);
+	return result;
+}
+
+/* All that write, of every database, on every coordinator: those of the user,
+ * or everybody's for a superuser. */
 static void
 trx_abort_write(struct sb_req *r)
 {
-	struct crd	*c = crd_of(r);
-	struct crd_trx	*t = c->transactions->first;
-	int		 errnum;
+	struct crd		*c = crd_of(r);
+	struct crd_trx		*t = c->transactions->first;
+	struct json_object	*o;
+	const char		*user;
+	int			 errnum;
 
+	user = r->superuser ? sb_param(r, "user") : r->user;
 	while (t != NULL) {
 		if (t->state != TRX_RUNNING || t->busy ||
-		    json_object_array_length(t->write) == 0) {
+		    json_object_array_length(t->write) == 0 ||
+		    (user != NULL && strcmp(t->user, user) != 0)) {
 			t = t->next;
 			continue;
 		}
 		trx_end(c, t, false, &errnum);
 		t = c->transactions->first;	/* it may have changed */
 	}
-	sb_reply_ok(r, 200, json_object_new_object());
+	if (!sb_param_bool(r, "local", false) && abort_remote(r, user) != 0) {
+		sb_error(r, AE_CONNECTION_LOST, NULL);
+		return;
+	}
+	o = json_object_new_object();
+	json_object_object_add(o, "result", json_object_new_object());
+	sb_reply_ok(r, 200, o);
 }
 
 static void
@@ -575,7 +634,7 @@ const struct sb_route	 crd_transaction_routes[] = {
 	{ SB_POST, "/_api/transaction/begin", 0, trx_begin },
 	{ SB_POST, "/_api/transaction", 0, trx_javascript },
 	{ SB_GET, "/_api/transaction", 0, trx_list },
-	{ SB_DELETE, "/_api/transaction/write", SB_ADMIN, trx_abort_write },
+	{ SB_DELETE, "/_api/transaction/write", 0, trx_abort_write },
 	{ SB_GET, "/_api/transaction/*", 0, trx_status },
 	{ SB_PUT | SB_DELETE, "/_api/transaction/*", 0, trx_finish },
 	{ 0, NULL, 0, NULL }
