@@ -1,7 +1,9 @@
 noinst_LIBRARIES += src/arango/libarango.a
 src_arango_libarango_a_SOURCES = \
-	src/arango/agency.h \
-	src/arango/conn.h \
+	src/arango/agency.c src/arango/agency.h src/arango/agency_priv.h \
+	src/arango/agency_wait.c \
+	src/arango/auth.c \
+	src/arango/conn.c src/arango/conn.h src/arango/conn_priv.h \
 	src/arango/errors.c src/arango/errors.h \
 	src/arango/snapshot.h \
 	src/arango/structure.h \
