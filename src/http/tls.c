@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "http/ossl.h"
+#include <openssl/x509v3.h>
 #include "http/tls.h"
 
 #define TLS_READ_BUFFER_BYTES	(64 * 1024)
@@ -249,6 +250,75 @@ server_keypair(SSL_CTX *ssl, const struct tls_server_opts *o,
 	return r;
 }
 
+/*
+ * ---- certificates of clients
+ *
+ * ArangoSync's authorities for client certificates are marked for "any" use
+ * and for servers, not for clients, and OpenSSL asks every authority of the
+ * chain for the purpose it verifies.  So it is told that any will do, and the
+ * client's own certificate is looked at here.
+ */
+static bool
+may_be_client(X509 *x)
+{
+	uint32_t	 use = X509_get_extended_key_usage(x);
+
+	/* UINT32_MAX: nothing is said, all is allowed. */
+	return (use & (XKU_SSL_CLIENT | XKU_ANYEKU)) != 0;
+}
+
+static bool
+is_in_force(X509 *x)
+{
+	return X509_cmp_current_time(X509_get0_notBefore(x)) < 0 &&
+	    X509_cmp_current_time(X509_get0_notAfter(x)) > 0;
+}
+
+/*
+ * Certificates that ArangoSync made without a host have the name of their
+ * issuer, and no identifiers of keys: OpenSSL believes that they have signed
+ * themselves.  Did one of our authorities?
+ */
+static bool
+is_signed_by_authority(X509_STORE_CTX *store, X509 *x)
+{
+	STACK_OF(X509)	*cas;
+	X509		*ca;
+	bool		 found = false;
+	int		 i;
+
+	cas = X509_STORE_CTX_get1_certs(store, X509_get_issuer_name(x));
+	for (i = 0; !found && i < sk_X509_num(cas); i++) {
+		ca = sk_X509_value(cas, i);
+		found = X509_check_ca(ca) == 1 && is_in_force(ca) &&
+		    X509_cmp(ca, x) != 0 &&
+		    X509_verify(x, X509_get0_pubkey(ca)) == 1;
+	}
+	sk_X509_pop_free(cas, X509_free);
+	ERR_clear_error();
+	return found;
+}
+
+static int
+on_verify_client(int ok, X509_STORE_CTX *store)
+{
+	X509	*x = X509_STORE_CTX_get_current_cert(store);
+
+	if (x == NULL || X509_STORE_CTX_get_error_depth(store) != 0)
+		return ok;
+	if (!ok && X509_STORE_CTX_get_error(store) ==
+	    X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT &&
+	    is_signed_by_authority(store, x)) {
+		X509_STORE_CTX_set_error(store, X509_V_OK);
+		ok = 1;
+	}
+	if (ok && !may_be_client(x)) {
+		X509_STORE_CTX_set_error(store, X509_V_ERR_INVALID_PURPOSE);
+		ok = 0;
+	}
+	return ok;
+}
+
 static int
 server_client_auth(SSL_CTX *ssl, const struct tls_server_opts *o,
     struct err_msg *m)
@@ -271,7 +341,8 @@ server_client_auth(SSL_CTX *ssl, const struct tls_server_opts *o,
 		return r;
 	if (o->client_auth == TLS_CLIENT_CERT_REQUIRED)
 		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-	SSL_CTX_set_verify(ssl, mode, NULL);
+	SSL_CTX_set_purpose(ssl, X509_PURPOSE_ANY);
+	SSL_CTX_set_verify(ssl, mode, on_verify_client);
 	return 0;
 }
 
