@@ -3,6 +3,7 @@ src_arango_libarango_a_SOURCES = \
 	src/arango/agency.c src/arango/agency.h src/arango/agency_priv.h \
 	src/arango/agency_wait.c \
 	src/arango/auth.c \
+	src/arango/cancel.c \
 	src/arango/conn.c src/arango/conn.h src/arango/conn_priv.h \
 	src/arango/errors.c src/arango/errors.h \
 	src/arango/snapshot.h \
