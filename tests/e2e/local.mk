@@ -5,6 +5,12 @@ E2E_SHORT =
 if SANDBOX
 E2E_SHORT += tests/e2e/smoke.py
 LONG_TESTS += tests/e2e/transcripts.py tests/e2e/wal.py tests/e2e/chaos.py tests/e2e/dbserver.py
+LONG_TESTS += tests/e2e/arangojs.py
 endif
 TESTS += $(E2E_SHORT)
 EXTRA_DIST += $(E2E_LIB) tests/e2e/smoke.py tests/e2e/chaos.py tests/e2e/dbserver.py tests/e2e/wal.py tests/e2e/transcripts.py
+EXTRA_DIST += tests/e2e/arangojs.py tests/e2e/arangojs.mjs tests/e2e/arangojs_lib.mjs tests/e2e/arangojs_documents.mjs
+
+# The driver that arangojs.py has installed.
+clean-local:
+	-rm -rf tests/e2e/node-arangojs-*
