@@ -2,7 +2,8 @@
  * messages.h - every message between processes.
  *
  * Ranges: 0x01xx supervisor and child, 0x02xx sandbox supervisor and server,
- * 0x03xx sandbox command and supervisor.  Requests are even, answers odd.
+ * 0x03xx sandbox command and supervisor, 0x04xx processes of a mesh and their
+ * supervisor (proc/mesh.h).  Requests are even, answers odd.
  * Numbers of retired messages stay here as comments.  Changing anything
  * raises PROC_PROTOCOL_VERSION (proc/contract.h).
  */
@@ -51,7 +52,21 @@
 	X(MSG_CMD_POWER_CUT_REQ,	0x030c)				\
 	X(MSG_CMD_PRUNE_REQ,		0x030e)				\
 	/* str server, u8 kind, u32 delay ms, str path, u32 count */	\
-	X(MSG_CMD_FAULT_REQ,		0x0310)
+	X(MSG_CMD_FAULT_REQ,		0x0310)				\
+									\
+	/* governor: str name, u16 class, u16 n, n str names to be connected	\
+	 * with, bytes configuration */					\
+	X(MSG_MESH_START,		0x0400)				\
+	/* governor: str name; stop it and forget it */			\
+	X(MSG_MESH_STOP,		0x0402)				\
+	/* supervisor to governor: str name, u16 class, u8 proc_state,	\
+	 * u32 generation, str sentence about its last end */		\
+	X(MSG_MESH_STATE,		0x0404)				\
+	/* supervisor: str name, u16 class, u32 generation of the other	\
+	 * process, with one end of a socketpair */			\
+	X(MSG_MESH_CONNECT,		0x0406)				\
+	/* supervisor: str what, with a descriptor open for reading */	\
+	X(MSG_MESH_FILE,		0x0408)
 
 enum message {
 #define X(name, number)	name = number,

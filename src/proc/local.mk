@@ -4,6 +4,8 @@ src_proc_libproc_a_SOURCES = \
 	src/proc/contract.h src/proc/exit.c \
 	src/proc/daemon.c src/proc/daemon.h \
 	src/proc/notify.c src/proc/notify.h \
+	src/proc/member.c src/proc/member.h \
+	src/proc/mesh.c src/proc/mesh.h \
 	src/proc/pollset.c src/proc/pollset.h \
 	src/proc/proc.h src/proc/spawn.c \
 	src/proc/super.c src/proc/super_priv.h \

@@ -1,7 +1,7 @@
 # tests of ipc, proc and of the sandbox's supervisor; see tests/local.mk
 if HAVE_CUNIT
 IPC_TESTS = tests/ipc/test_frame tests/ipc/test_peer tests/ipc/test_super \
-	tests/ipc/test_daemon
+	tests/ipc/test_daemon tests/ipc/test_mesh
 check_PROGRAMS += $(IPC_TESTS)
 TESTS += $(IPC_TESTS)
 tests_ipc_test_frame_SOURCES = tests/ipc/test_frame.c
@@ -10,6 +10,8 @@ tests_ipc_test_peer_SOURCES = tests/ipc/test_peer.c
 tests_ipc_test_peer_LDADD = $(UNIT_LIBS)
 tests_ipc_test_super_SOURCES = tests/ipc/test_super.c
 tests_ipc_test_super_LDADD = $(UNIT_LIBS)
+tests_ipc_test_mesh_SOURCES = tests/ipc/test_mesh.c
+tests_ipc_test_mesh_LDADD = $(UNIT_LIBS)
 tests_ipc_test_daemon_SOURCES = tests/ipc/test_daemon.c
 tests_ipc_test_daemon_LDADD = $(UNIT_LIBS)
 endif
