@@ -8,6 +8,9 @@ src_arango_libarango_a_SOURCES = \
 	src/arango/errors.c src/arango/errors.h \
 	src/arango/snapshot.h \
 	src/arango/structure.h \
-	src/arango/tail.h \
+	src/arango/hold.c \
+	src/arango/tail.c src/arango/tail.h \
 	src/arango/topology.h \
+	src/arango/vpack_split.c src/arango/vpack_split.h \
+	src/arango/wal_parse.c src/arango/wal_parse.h \
 	src/arango/write.h
