@@ -28,6 +28,7 @@ struct token {
 };
 
 #define BINDS_MAX	64
+#define LIMIT_UNBOUNDED	((uint64_t)128 << 20)	/* what null means there */
 
 struct parser {
 	const char	*query, *pos, *end;
@@ -377,16 +378,67 @@ take_constant(struct parser *p, struct buf *out)
 	free(b);
 }
 
+/* null is as absent, which is -1 here. */
 static void
-take_count(struct parser *p, uint64_t *n)
+take_count(struct parser *p, int64_t *n)
 {
 	struct buf	 v = BUF_INIT;
+	double		 d;
 
 	take_constant(p, &v);
-	if (p->err == 0 && (v.len == 0 || vp_get_uint(v.data, n) != 0))
-		p->err = err_set(p->em, AE_QUERY_PARSE,
-		    "LIMIT needs a number that is not negative");
+	if (p->err != 0 || v.len == 0 || vp_is_null(v.data))
+		*n = -1;
+	else if (!vp_is_number(v.data) || vp_get_double(v.data, &d) != 0 ||
+	    d < 0 || d > 1e18)
+		p->err = err_set(p->em, AE_QUERY_NUMBER_OUT_OF_RANGE,
+		    "LIMIT value is not a number or out of range");
+	else
+		*n = (int64_t)d;
 	buf_free(&v);
+}
+
+/* The value of a bind parameter, or a string, as a part of a path. */
+static void
+take_part_value(struct parser *p, char *part)
+{
+	struct buf	 v = BUF_INIT;
+	const char	*s;
+	size_t		 len;
+
+	if (p->tok.kind != T_BIND && p->tok.kind != T_STRING) {
+		unexpected(p);
+		return;
+	}
+	take_constant(p, &v);
+	if (p->err == 0 && (s = vp_get_string(v.data, &len)) != NULL)
+		copy_name(p, s, len, part);
+	else if (p->err == 0)
+		p->err = err_set(p->em, AE_HTTP_NOT_IMPLEMENTED,
+		    "not done by the sandbox: an attribute whose name is no "
+		    "string");
+	buf_free(&v);
+}
+
+/* The next part of a path: .name, .@bind, ["name"], [@bind]; false: none. */
+static bool
+take_part(struct parser *p, char *part)
+{
+	if (accept_symbol(p, ".")) {
+		if (p->tok.kind == T_BIND)
+			take_part_value(p, part);
+		else
+			take_name(p, part);
+	} else if (accept_symbol(p, "[")) {
+		take_part_value(p, part);
+		expect_symbol(p, "]");
+	} else
+		return false;
+	/* Paths are kept with dots between their parts. */
+	if (p->err == 0 && (part[0] == '\0' || strchr(part, '.') != NULL))
+		p->err = err_set(p->em, AE_HTTP_NOT_IMPLEMENTED,
+		    "not done by the sandbox: the attribute name '%.100s'",
+		    part);
+	return p->err == 0;
 }
 
 /* d or d.a.b; the path may be empty when bare is allowed. */
@@ -406,12 +458,11 @@ take_path(struct parser *p, char *path, bool bare)
 		    name);
 		return;
 	}
-	while (p->err == 0 && accept_symbol(p, ".")) {
-		take_name(p, part);
-		if (p->err == 0 && len + strlen(part) + 2 > AQL_NAME_MAX)
+	while (p->err == 0 && take_part(p, part)) {
+		if (len + strlen(part) + 2 > AQL_NAME_MAX)
 			p->err = err_set(p->em, AE_QUERY_PARSE,
 			    "attribute path is too long");
-		if (p->err == 0)
+		else
 			len += (size_t)snprintf(path + len, AQL_NAME_MAX - len,
 			    "%s%s", len == 0 ? "" : ".", part);
 	}
@@ -459,12 +510,16 @@ sort_clause(struct parser *p)
 static void
 limit_clause(struct parser *p)
 {
-	p->plan->has_limit = true;
-	take_count(p, &p->plan->limit);
+	int64_t	 offset = 0, n = 0;
+
+	take_count(p, &n);
 	if (accept_symbol(p, ",")) {
-		p->plan->offset = p->plan->limit;
-		take_count(p, &p->plan->limit);
+		offset = n;
+		take_count(p, &n);
 	}
+	p->plan->has_limit = true;
+	p->plan->offset = offset < 0 ? 0 : (uint64_t)offset;
+	p->plan->limit = n < 0 ? LIMIT_UNBOUNDED : (uint64_t)n;
 }
 
 static void

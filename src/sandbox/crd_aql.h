@@ -1,7 +1,7 @@
 /*
  * crd_aql.h - the few queries the sandbox knows, parsed into a plan.
  *
- *	FOR d IN c [FILTER d.a.b == value [AND ...]] [SORT d._key [ASC|DESC]]
+ *	FOR d IN c [FILTER d.a["b"] == value [AND ...]] [SORT d._key [ASC|DESC]]
  *	    [LIMIT [offset,] n] RETURN d | d.path
  *	FOR d IN c [FILTER ...] [LIMIT n] REMOVE d | d._key | {_key: d._key} IN c
  *	FOR d IN c [FILTER ...] COLLECT WITH COUNT INTO n RETURN n

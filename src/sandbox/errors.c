@@ -107,6 +107,7 @@ static const struct {
 	{ AE_QUERY_KILLED, 410, "query killed" },
 	{ AE_QUERY_PARSE, 400, "parse error" },
 	{ AE_QUERY_EMPTY, 400, "query is empty" },
+	{ AE_QUERY_NUMBER_OUT_OF_RANGE, 400, "number out of range" },
 	{ AE_QUERY_BIND_PARAMETERS_INVALID, 400,
 	    "invalid structure of bind parameters" },
 	{ AE_QUERY_BIND_PARAMETER_MISSING, 400,

@@ -73,6 +73,19 @@ test_binds(void)
 }
 
 static void
+test_paths(void)
+{
+	CU_ASSERT_EQUAL(parse("FOR d IN c FILTER d.@a[\"b\"][@x].y == 1 "
+	    "RETURN d", "{\"a\":\"q\",\"x\":\"r\"}"), 0);
+	CU_ASSERT_STRING_EQUAL(plan.filters[0].path, "q.b.r.y");
+	CU_ASSERT_EQUAL(parse("FOR d IN c LIMIT 3, null RETURN d['a']", NULL),
+	    0);
+	CU_ASSERT_EQUAL(plan.offset, 3);
+	CU_ASSERT_TRUE(plan.limit > 1000000);
+	CU_ASSERT_STRING_EQUAL(plan.path, "a");
+}
+
+static void
 test_others(void)
 {
 	CU_ASSERT_EQUAL(parse("RETURN LENGTH(c)", NULL), 0);
@@ -100,7 +113,14 @@ test_refusals(void)
 	CU_ASSERT_EQUAL(parse("FOR d IN c FILTER d.a == 'x", NULL),
 	    AE_QUERY_PARSE);
 	CU_ASSERT_EQUAL(parse("FOR d IN c LIMIT -1 RETURN d", NULL),
-	    AE_QUERY_PARSE);
+	    AE_QUERY_NUMBER_OUT_OF_RANGE);
+	CU_ASSERT_EQUAL(parse("FOR d IN c LIMIT 'x' RETURN d", NULL),
+	    AE_QUERY_NUMBER_OUT_OF_RANGE);
+	/* A name with a dot is not two names. */
+	CU_ASSERT_EQUAL(parse("FOR d IN c FILTER d.`a.b` == 1 RETURN d", NULL),
+	    AE_HTTP_NOT_IMPLEMENTED);
+	CU_ASSERT_EQUAL(parse("FOR d IN c FILTER d[1] == 1 RETURN d", NULL),
+	    AE_HTTP_NOT_IMPLEMENTED);
 	CU_ASSERT_EQUAL(parse("FOR d IN c SORT d.a RETURN d", NULL),
 	    AE_HTTP_NOT_IMPLEMENTED);
 	CU_ASSERT_EQUAL(parse("LET x = 1 RETURN x", NULL),
@@ -121,5 +141,6 @@ test_refusals(void)
 UNIT_MAIN("aql",
     { "scans with filter, order, limit and path", test_scan },
     { "bind parameters, missing, surplus and of a wrong type", test_binds },
+    { "attributes by name and by bind parameter", test_paths },
     { "counts, removals and values", test_others },
     { "refuses what is no AQL and what it does not do", test_refusals })
