@@ -16,6 +16,8 @@ include tests/unit/sandbox/local.mk
 include tests/unit/queue/local.mk
 include tests/unit/arango/local.mk
 include tests/unit/sync/local.mk
+include tests/unit/master/local.mk
+include tests/unit/api/local.mk
 include tests/unit/certs/local.mk
 include tests/unit/cli/local.mk
 include tests/ipc/local.mk

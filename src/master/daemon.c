@@ -1,0 +1,323 @@
+/* daemon.c - the supervisor of `arangosync run master` */
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <netinet/in.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fsx.h"
+#include "base/log.h"
+#include "master/daemon.h"
+#include "proc/daemon.h"
+#include "proc/notify.h"
+
+/* An earlier supervisor was killed: its children leave within that time. */
+#define OLD_CHILDREN_MS	10000
+#define LISTEN_BACKLOG	1024
+
+struct daemon {
+	const struct daemon_conf *conf;
+	struct super	*super;
+	struct mesh	*mesh;
+	int		 lock_fd, data_lock_fd, listen_fd;
+};
+
+/* One of the files that children read; see file_list(). */
+struct secret_file {
+	const char	*member;
+	const char	*what;
+	const char	*path;
+};
+
+/* ---- what must be there -------------------------------------------------------- */
+
+static int
+lock_data_dir(struct daemon *d)
+{
+	const char	*dir = d->conf->data_dir;
+	struct err_msg	 m = { "" };
+	pid_t		 holder = 0;
+	int		 r;
+
+	if ((r = fsx_mkdir_p(dir, 0700)) != 0) {
+		log_error("data directory %s: %s", dir, err_text(r));
+		return r;
+	}
+	d->lock_fd = fsx_open_dir_locked(dir, "arangosync.lock",
+	    FSX_LOCK_FCNTL, &holder);
+	if (d->lock_fd < 0 && holder != 0) {
+		log_error("data directory %s: process %ld uses it already; "
+		    "stop that one or give --data.dir", dir, (long)holder);
+		return d->lock_fd;
+	}
+	if (d->lock_fd < 0) {
+		log_error("data directory %s: cannot be locked: %s", dir,
+		    err_text(d->lock_fd));
+		return d->lock_fd;
+	}
+	d->data_lock_fd = proc_data_lock(dir, "data.lock", OLD_CHILDREN_MS, &m);
+	if (d->data_lock_fd < 0) {
+		log_error("%s", m.text);
+		return d->data_lock_fd;
+	}
+	return 0;
+}
+
+/* All addresses, IPv6 and IPv4 in one socket where the kernel has both. */
+static int
+listen_on(struct daemon *d)
+{
+	struct sockaddr_in6	 six = { .sin6_family = AF_INET6,
+	    .sin6_addr = IN6ADDR_ANY_INIT };
+	struct sockaddr_in	 four = { .sin_family = AF_INET };
+	const struct sockaddr	*sa = (const struct sockaddr *)&six;
+	socklen_t		 len = sizeof(six);
+	int			 fd, on = 1, off = 0;
+
+	six.sin6_port = four.sin_port = htons(d->conf->port);
+	four.sin_addr.s_addr = htonl(INADDR_ANY);
+	fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd != -1)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	else {
+		sa = (const struct sockaddr *)&four;
+		len = sizeof(four);
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC |
+		    SOCK_NONBLOCK, 0);
+	}
+	if (fd != -1)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (fd == -1 || bind(fd, sa, len) == -1 ||
+	    listen(fd, LISTEN_BACKLOG) == -1) {
+		int	 saved = errno;
+
+		log_error("port %u: cannot listen: %s; stop who uses it or "
+		    "give --server.port", d->conf->port, strerror(saved));
+		if (fd != -1)
+			close(fd);
+		return -saved;
+	}
+	d->listen_fd = fd;
+	return 0;
+}
+
+/* ---- files of the children -------------------------------------------------------- */
+
+static int
+open_secret(void *arg)
+{
+	const struct secret_file	*f = arg;
+	int				 fd = open(f->path,
+					     O_RDONLY | O_CLOEXEC);
+
+	if (fd == -1) {
+		fd = -errno;
+		log_error("--%s %s: %s", f->what, f->path, err_text(fd));
+	}
+	return fd;
+}
+
+static int
+dup_listen(void *arg)
+{
+	const struct daemon	*d = arg;
+	int			 fd;
+
+	fd = fcntl(d->listen_fd, F_DUPFD_CLOEXEC, PROC_FD_FIRST_OTHER +
+	    PROC_FD_OTHERS_MAX);
+	return fd == -1 ? -errno : fd;
+}
+
+/* Every file once, for whoever reads it; ends with a NULL member. */
+static struct secret_file *
+file_list(const struct daemon_conf *c)
+{
+	static struct secret_file	 list[8];
+	size_t				 n = 0;
+
+#define ADD(m, w, p)							\
+	if ((p) != NULL)						\
+		list[n++] = (struct secret_file){ m, w, p }
+	ADD(DAEMON_API_NAME, DAEMON_FILE_KEYFILE, c->keyfile);
+	ADD(DAEMON_API_NAME, DAEMON_FILE_CLIENT_CA, c->client_ca_file);
+	ADD(DAEMON_API_NAME, DAEMON_FILE_MASTER_JWT, c->master_jwt_file);
+	ADD(DAEMON_CONTROL_NAME, DAEMON_FILE_MASTER_JWT, c->master_jwt_file);
+	ADD(DAEMON_CONTROL_NAME, DAEMON_FILE_CLUSTER_JWT,
+	    c->cluster_jwt_file);
+#undef ADD
+	list[n].member = NULL;
+	return list;
+}
+
+/* A file that cannot be opened now is a mistake of whoever starts us. */
+static int
+check_files(const struct daemon_conf *c)
+{
+	struct secret_file	*f;
+	int			 fd;
+
+	for (f = file_list(c); f->member != NULL; f++) {
+		if ((fd = open_secret(f)) < 0)
+			return fd;
+		close(fd);
+	}
+	return 0;
+}
+
+static void
+give_files(struct daemon *d)
+{
+	struct secret_file	*f;
+
+	mesh_give_file(d->mesh, DAEMON_API_NAME, DAEMON_FILE_LISTEN,
+	    dup_listen, d);
+	for (f = file_list(d->conf); f->member != NULL; f++)
+		mesh_give_file(d->mesh, f->member, f->what, open_secret, f);
+}
+
+/* ---- signals ------------------------------------------------------------------------ */
+
+static void
+on_reload(void *arg)
+{
+	struct daemon	*d = arg;
+	int		 r;
+
+	(void)proc_notify("RELOADING=1\nSTATUS=reading files again");
+	if ((r = log_reopen()) != 0)
+		log_warning("log file %s: %s; the old one is kept",
+		    d->conf->log_file, err_text(r));
+	log_notice("SIGHUP: log file, certificates and secrets are read "
+	    "again");
+	mesh_reload(d->mesh);
+	(void)proc_notify("READY=1\nSTATUS=serving");
+}
+
+static void
+on_stopping(void *arg)
+{
+	log_notice("stopping");
+	(void)proc_notify("STOPPING=1\nSTATUS=stopping");
+}
+
+/* ---- life ----------------------------------------------------------------------------- */
+
+/*
+ * Digits only, without a newline: the ArangoDB Starter reads it with Go's Atoi
+ * and takes anything else for "not running".
+ */
+static int
+write_pid_file(const struct daemon_conf *c)
+{
+	char	 text[24];
+	int	 n, r;
+
+	if (c->pid_file == NULL)
+		return 0;
+	n = snprintf(text, sizeof(text), "%ld", (long)getpid());
+	if ((r = fsx_replace(c->pid_file, text, (size_t)n, 0644)) != 0)
+		log_error("--pid-file %s: %s", c->pid_file, err_text(r));
+	return r;
+}
+
+static int
+start_children(struct daemon *d)
+{
+	static const char *const	 of_api[] = { DAEMON_CONTROL_NAME };
+	int				 r;
+
+	mesh_set_governor(d->mesh, DAEMON_CONTROL_NAME);
+	if ((r = mesh_add(d->mesh, DAEMON_CONTROL_NAME, DAEMON_CONTROL, NULL,
+	    0)) != 0 || (r = mesh_add(d->mesh, DAEMON_API_NAME, DAEMON_API,
+	    of_api, 1)) != 0) {
+		log_error("cannot start processes: %s", err_text(r));
+		return r;
+	}
+	give_files(d);
+	return 0;
+}
+
+static void
+daemon_close(struct daemon *d)
+{
+	if (d->conf->pid_file != NULL)
+		proc_pidfile_remove(d->conf->pid_file);
+	if (d->listen_fd >= 0)
+		close(d->listen_fd);
+	if (d->lock_fd >= 0)
+		close(d->lock_fd);
+	/* data_lock_fd is the supervisor's framework's since
+	 * super_set_data_lock(); children that are still there keep it. */
+}
+
+static int
+open_log(const struct daemon_conf *c)
+{
+	enum log_level	 level;
+	int		 r;
+
+	if (c->log_level != NULL && log_level_parse(c->log_level, &level) == 0)
+		log_set_level(level);
+	if ((r = log_open(c->log_file)) != 0)
+		log_error("--log.file %s: %s", c->log_file, err_text(r));
+	log_set_name("master");
+	return r;
+}
+
+int
+daemon_run(const struct daemon_conf *conf, const struct mesh_class *classes)
+{
+	static const struct super_hooks	 hooks = {
+		.reload = on_reload, .stopping = on_stopping
+	};
+	struct daemon	 d = { .conf = conf, .lock_fd = -1,
+			    .data_lock_fd = -1, .listen_fd = -1 };
+	int		 code = 1;
+
+	/* Every document of the source passes through the data directory. */
+	umask(0077);
+	if (open_log(conf) != 0 || check_files(conf) != 0 ||
+	    lock_data_dir(&d) != 0 || listen_on(&d) != 0 ||
+	    write_pid_file(conf) != 0) {
+		daemon_close(&d);
+		return code;
+	}
+	log_notice("arangosync %s, build %s: port %u, data in %s",
+	    conf->version, conf->build, conf->port, conf->data_dir);
+	d.super = super_new(&hooks, &d);
+	super_set_data_lock(d.super, d.data_lock_fd);
+	d.mesh = mesh_new(d.super, classes, DAEMON_CLASS_COUNT,
+	    (void *)(uintptr_t)conf);
+	if (start_children(&d) != 0)
+		super_stop(d.super, 1);
+	else
+		(void)proc_notify("READY=1\nSTATUS=serving");
+	code = super_run(d.super);
+	mesh_free(&d.mesh);
+	super_free(&d.super);
+	daemon_close(&d);
+	log_notice("ended");
+	return code;
+}
+
+int
+daemon_child_begin(struct member *m)
+{
+	const struct daemon_conf	*c = daemon_conf_of(m);
+	struct err_msg			 em = { "" };
+	int				 r;
+
+	if (c->user == NULL || geteuid() != 0)
+		return 0;
+	if ((r = proc_drop_privileges(c->user, &em)) != 0)
+		return proc_child_fail(m->child, PROC_EXIT_CONFIG, "--user: %s",
+		    em.text);
+	return 0;
+}

@@ -1,0 +1,86 @@
+/*
+ * daemon.h - `arangosync run master`: the supervisor of a datacenter's daemon.
+ *
+ * The supervisor does nothing clever (design, section 2; rules R24, R25): it
+ * holds the configuration, the locks of the data directory and the listening
+ * socket, opens the files that hold secrets without reading them, and keeps
+ * its children.  control decides; the supervisor obeys (proc/mesh.h).
+ */
+#ifndef MASTER_DAEMON_H
+#define MASTER_DAEMON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proc/mesh.h"
+
+/* Kinds of processes; numbers of the table given to daemon_run(). */
+enum daemon_class {
+	DAEMON_CONTROL,
+	DAEMON_API,
+	DAEMON_CLASS_COUNT
+};
+
+/* Names of the two that are always there. */
+#define DAEMON_CONTROL_NAME	"control"
+#define DAEMON_API_NAME		"api"
+
+/* Files that the supervisor opens: what they are called in MSG_MESH_FILE. */
+#define DAEMON_FILE_LISTEN	"listen"	/* api: the bound, listening
+						 * socket */
+#define DAEMON_FILE_KEYFILE	"server.keyfile"	/* api */
+#define DAEMON_FILE_CLIENT_CA	"server.client-cafile"	/* api */
+#define DAEMON_FILE_MASTER_JWT	"master.jwt-secret"	/* api, control */
+#define DAEMON_FILE_CLUSTER_JWT	"cluster.jwt-secret"	/* control, api */
+
+/*
+ * What the command line and the configuration file said.  Made before the
+ * first fork and never changed after it; children read their copy
+ * (member->arg).  Strings and lists live as long as the process.
+ */
+struct daemon_conf {
+	const char	*data_dir;
+	const char	*user;			/* NULL: stay who we are */
+	const char	*pid_file;		/* NULL: none */
+	const char	*log_file;		/* NULL: standard error */
+	bool		 log_stderr;
+	const char	*log_level;
+
+	const char *const *cluster_endpoints;	/* coordinators; NULL ends */
+	const char	*cluster_jwt_file;	/* NULL: no authentication */
+
+	uint16_t	 port;
+	const char	*server_endpoint;	/* under which masters of this DC
+						 * reach us */
+	const char *const *master_endpoints;	/* ... and the other DC; empty:
+						 * server_endpoint */
+	const char	*keyfile;
+	const char	*client_ca_file;	/* NULL: no client certificates */
+	const char	*master_jwt_file;	/* NULL: no JWTs of ours */
+	const char	*monitoring_token;	/* NULL: none */
+	const char	*version;		/* "0.1.0" */
+	const char	*build;
+};
+
+/*
+ * Run until SIGTERM.  Returns the exit code: 0, or 1 after a sentence about
+ * what cannot be used (data directory, lock, port, file).  classes has
+ * DAEMON_CLASS_COUNT rows and outlives the call.
+ */
+int	daemon_run(const struct daemon_conf *conf,
+	    const struct mesh_class *classes);
+
+/*
+ * First thing in the main function of a child: gives up root when --user says
+ * so.  0, or the exit code to return.
+ */
+int	daemon_child_begin(struct member *m);
+
+static inline const struct daemon_conf *
+daemon_conf_of(const struct member *m)
+{
+	return m->arg;
+}
+
+#endif
