@@ -16,6 +16,7 @@
 #include "sandbox/coordinator.h"
 #include "sandbox/crd_ddl.h"
 #include "sandbox/crd_json.h"
+#include "sandbox/crd_transaction.h"
 
 #define START_TIMEOUT_MS	(SB_READY_MS - 5000)
 /* A call may take that long even when the deadline for leaders is over. */
@@ -361,13 +362,27 @@ is_readonly(struct sb_server *s)
 	return c->cluster != NULL && cluster_is_readonly(c->cluster);
 }
 
+static uint64_t
+new_id(struct sb_server *s)
+{
+	return crd_owned_id_new(sb_server_data(s));
+}
+
+static const char *
+owner_of(struct sb_server *s, uint64_t id, const char **server_id)
+{
+	return crd_owned_id_elsewhere(sb_server_data(s), id, server_id);
+}
+
 static const struct sb_role role = {
 	.name = "COORDINATOR",
 	.tables = tables,
 	.has_users = true,
 	.db_exists = db_exists,
 	.check_password = check_password,
-	.is_readonly = is_readonly
+	.is_readonly = is_readonly,
+	.new_id = new_id,
+	.owner_of = owner_of
 };
 
 /* ---- start ----------------------------------------------------------------- */

@@ -134,8 +134,15 @@ query_slow(struct sb_req *r)
 	sb_reply_json(r, 200, json_object_new_array());
 }
 
+static void
+query_slow_clear(struct sb_req *r)
+{
+	sb_reply_ok(r, 200, json_object_new_object());
+}
+
 const struct sb_route	 crd_query_routes[] = {
 	{ SB_GET, "/_api/query/current", 0, query_current },
 	{ SB_GET, "/_api/query/slow", 0, query_slow },
+	{ SB_DELETE, "/_api/query/slow", 0, query_slow_clear },
 	{ 0, NULL, 0, NULL }
 };

@@ -5,6 +5,7 @@ src_sandbox_libsandbox_a_SOURCES =
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/errors.c src/sandbox/errors.h
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/server.c src/sandbox/server.h src/sandbox/server_priv.h
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/reply.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/jobs.c src/sandbox/jobs.h
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/auth.c
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/common.c
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/rpc.c src/sandbox/rpc.h

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/err.h"
+#include "sandbox/jobs.h"
 #include "sandbox/server_priv.h"
 #include "vpack/vpack.h"
 
@@ -149,7 +150,10 @@ sb_header(struct sb_req *r, const char *name, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(value, sizeof(value), fmt, ap);
 	va_end(ap);
-	http_reply_header(r->http, name, value);
+	if (sb_ctx(r)->job != NULL)
+		sb_job_header(sb_ctx(r)->job, name, value);
+	else
+		http_reply_header(r->http, name, value);
 }
 
 void
@@ -161,6 +165,12 @@ sb_reply_raw(struct sb_req *r, int status, const char *content_type,
 	if (r->answered)
 		fatal("%s: answered twice", http_req_path(r->http));
 	r->answered = true;
+	if (c->job != NULL) {
+		sb_job_answer(c->job, status, content_type, b);
+		if (b != NULL)
+			buf_free(b);
+		return;
+	}
 	/* Coordinators tell how long a request waited, since 3.9. */
 	if (r->server->role->has_users && r->server->version >= 30900)
 		http_reply_header(r->http, "x-arango-queue-time-seconds",

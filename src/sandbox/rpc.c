@@ -220,7 +220,7 @@ sb_forward(struct sb_req *r, const char *base, const char *server_id)
 {
 	/* What decides how the other server reads the request. */
 	static const char *const	 pass[] = { "x-arango-trx-id",
-	    "if-match", "if-none-match", "x-arango-async" };
+	    "if-match", "if-none-match" };
 	struct sb_resp			 resp;
 	struct buf			 extra = BUF_INIT;
 	const char			*v;

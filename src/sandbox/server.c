@@ -14,6 +14,7 @@
 #include "ev/loop.h"
 #include "http/tls.h"
 #include "http/url.h"
+#include "sandbox/jobs.h"
 #include "sandbox/server_priv.h"
 
 /* Requests up to 1 GiB, as arangod takes them; what all of them together may
@@ -133,6 +134,7 @@ sb_server_free(struct sb_server **sp)
 		tls_ctx_free(&s->tls);
 	if (s->tokens != NULL)
 		jwt_cache_free(&s->tokens);
+	sb_jobs_free(s);
 	jwt_secrets_clear(&s->secrets);
 	free(s->header);
 	free(s);
@@ -362,6 +364,9 @@ find_route(const struct sb_req *r, bool *wrong_method)
 			return found;
 	if ((found = find_in(sb_auth_routes, r, wrong_method)) != NULL)
 		return found;
+	if (r->server->role->new_id != NULL &&
+	    (found = find_in(sb_job_routes, r, wrong_method)) != NULL)
+		return found;
 	return find_in(sb_common_routes, r, wrong_method);
 }
 
@@ -423,7 +428,7 @@ dispatch(struct sb_req *r)
 		no_route(r, wrong_method);
 		return;
 	}
-	if (may_proceed(r, route->flags))
+	if (may_proceed(r, route->flags) && sb_job_begin(r) == 0)
 		route->handler(r);
 }
 
@@ -490,6 +495,7 @@ serve(void *arg)
 		    http_req_path(r->http));
 		sb_error(r, AE_INTERNAL, NULL);
 	}
+	sb_job_end(&c->job);
 	http_req_release(&r->http);
 	for (i = 0; i < r->nseg; i++)
 		free(c->segs[i]);

@@ -92,6 +92,12 @@ struct sb_role {
 	bool		(*check_password)(struct sb_server *, const char *user,
 			    const char *password);
 	bool		(*is_readonly)(struct sb_server *);
+	/* Ids of jobs (x-arango-async), 0: none to be had; may wait.  NULL:
+	 * every request is answered when it is done. */
+	uint64_t	(*new_id)(struct sb_server *);
+	/* Base URL of the server that gave an id out; NULL: we did. */
+	const char	*(*owner_of)(struct sb_server *, uint64_t id,
+			    const char **server_id);
 	/* Extra fields of /_admin/status and friends may go here later. */
 };
 

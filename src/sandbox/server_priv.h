@@ -23,6 +23,8 @@ struct sb_armed_fault {
 	char		 path[256];
 };
 
+struct sb_job;
+
 struct sb_server {
 	struct sb_child	*child;
 	struct loop	*loop;
@@ -41,6 +43,8 @@ struct sb_server {
 	char		*header;	/* "bearer ..." for our own requests */
 	int64_t		 header_made;	/* wall clock, seconds */
 
+	struct sb_job	*jobs;		/* oldest first */
+
 	struct sb_armed_fault faults[SB_FAULTS_MAX];
 	size_t		 nfaults;
 };
@@ -50,6 +54,7 @@ struct sb_ctx {
 	struct sb_req	 pub;
 	char		*db, *segs[SB_SEGMENTS_MAX];
 	bool		 drop_answer;	/* fault: execute, then say nothing */
+	struct sb_job	*job;		/* where the answer goes instead */
 	char		 user[256];
 	double		 token_exp;	/* of the user's token; 0: never, or
 					 * it came without */

@@ -449,6 +449,7 @@ async function queries() {
     await fails(db.query("RETURN 1", "text"), 400, 17);
     assert.deepEqual(await db.listRunningQueries(), []);
     assert.deepEqual(await db.listSlowQueries(), []);
+    await db.clearSlowQueries();
 }
 
 async function transactions() {
@@ -570,6 +571,51 @@ async function conflicts() {
     await fails(db.beginTransaction({ exclusive: a }), 501, 501);
 }
 
+async function jobs() {
+    const c = await fresh("later", { numberOfShards: 2 });
+    const ended = async (job) => {
+        for (let i = 0; i < 400 && !job.isLoaded; i++) {
+            await job.load();
+            await new Promise((resolve) => setTimeout(resolve, 25));
+        }
+        return job.result;
+    };
+    const save = await db.createJob(() => c.save({ _key: "a" },
+        { returnNew: true }));
+    assert.match(save.id, /^\d+$/);
+    assert.equal((await ended(save)).new._key, "a");
+    // Each result can be fetched once.
+    await fails(db.job(save.id).load(), 404, 404);
+    const index = await db.createJob(() => c.ensureIndex(
+        { type: "persistent", fields: ["x"], name: "x" }));
+    has(await ended(index), { name: "x", isNewlyCreated: true });
+    const query = await db.createJob(() => db.query(aql`
+        FOR d IN ${c} RETURN d._key`));
+    assert.deepEqual(await (await ended(query)).all(), ["a"]);
+    // Errors come when the result is fetched.
+    const bad = await db.createJob(() => c.document("none"));
+    while (!await bad.getCompleted())
+        await new Promise((resolve) => setTimeout(resolve, 25));
+    assert.deepEqual(await db.listCompletedJobs(), [bad.id]);
+    assert.deepEqual(await db.listPendingJobs(), []);
+    // Any coordinator passes on to the one that has it.
+    await fails(other.request({ method: "PUT", path: `/_api/job/${bad.id}` }),
+        404, 1202);
+    await fails(db.job(bad.id).deleteResult(), 404, 404);
+    await fails(db.job("12345").cancel(), 404, 404);
+    await db.createJob(() => c.count());
+    await db.deleteAllJobResults();
+    assert.deepEqual(await db.listCompletedJobs(), []);
+    // No result wanted.
+    const sent = await db.request({ method: "POST",
+        path: "/_api/document/later", body: { _key: "b" },
+        headers: { "x-arango-async": "true" } }, (res) => res);
+    assert.equal(sent.status, 202);
+    assert.equal(sent.headers.get("x-arango-async-id"), null);
+    while (!await c.documentExists("b"))
+        await new Promise((resolve) => setTimeout(resolve, 25));
+}
+
 async function roundRobin() {
     const both = new Database({ url: config.urls, auth, databaseName: DB,
         loadBalancingStrategy: "ROUND_ROBIN" });
@@ -613,7 +659,7 @@ async function leaving() {
 
 const tests = { loggingIn, theServer, databases, collections,
     propertiesOfData, ...documents, indexes, uniqueIndexes, cursors, queries,
-    transactions, conflicts, roundRobin, users, leaving };
+    transactions, conflicts, jobs, roundRobin, users, leaving };
 
 console.log(`1..${Object.keys(tests).length}`);
 let number = 0, failed = 0;
