@@ -124,6 +124,9 @@ struct queue_recovery {
 	uint64_t	unfinished_segments; /* the same, whole files */
 	uint64_t	leftovers;	/* temporary and discarded files removed */
 	bool		delete_failed;	/* of those; harmless */
+	bool		server_changed;	/* the files are of another DB-server:
+					 * queue_discard_all() comes first,
+					 * appending is ERR_BAD_STATE */
 };
 
 enum queue_state {
@@ -215,8 +218,10 @@ const char *queue_dir(const struct queue *q);
  * The consumer needs nothing below `offset` of this epoch any more: segments
  * that end at or before it are deleted, oldest first.  A segment that could
  * not be deleted is counted (queue_get_usage) and tried again next time.
- * An older epoch, or an offset that was acknowledged already: nothing.
- * ERR_RANGE for what was never written.
+ * In an older epoch it counts as far as that epoch's records were kept.  An
+ * epoch that is unknown, or what was acknowledged already: nothing happens.
+ * ERR_RANGE for what was never written.  Segments of a response that has not
+ * ended stay, because recovery may have to go back to where it began.
  * When all is acknowledged and the segment in use is large, it is replaced by
  * an empty one (which may fail as queue_append does).
  */
@@ -249,6 +254,7 @@ int	queue_set_aside(const char *dir, char *to, size_t to_size,
  * own and more than 16 queues are dirty, one syncfs replaces the fsyncs.
  */
 struct queue_set *queue_set_new(const char *dir);
+/* After its queues were closed. */
 void	queue_set_free(struct queue_set **set);
 /* A queue leaves the set by itself when it is closed. */
 void	queue_set_add(struct queue_set *set, struct queue *q);
