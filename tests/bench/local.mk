@@ -7,3 +7,6 @@ BENCH_BINS += tests/bench/bench_vpack
 tests_bench_bench_vpack_SOURCES = tests/bench/bench_vpack.c
 tests_bench_bench_vpack_LDADD = $(FOUNDATION_LIBS) $(EXTERNAL_LIBS)
 EXTRA_DIST += tests/bench/run.sh
+BENCH_BINS += tests/bench/bench_tail_client
+tests_bench_bench_tail_client_SOURCES = tests/bench/bench_tail_client.c
+tests_bench_bench_tail_client_LDADD = src/arango/libarango.a $(FOUNDATION_LIBS) $(EXTERNAL_LIBS)
