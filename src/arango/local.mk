@@ -10,7 +10,8 @@ src_arango_libarango_a_SOURCES = \
 	src/arango/structure.h \
 	src/arango/hold.c \
 	src/arango/tail.c src/arango/tail.h \
-	src/arango/topology.h \
+	src/arango/topology.c src/arango/topology.h src/arango/topology_priv.h \
+	src/arango/topology_make.c \
 	src/arango/vpack_split.c src/arango/vpack_split.h \
 	src/arango/wal_parse.c src/arango/wal_parse.h \
 	src/arango/write.h

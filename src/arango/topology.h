@@ -122,9 +122,7 @@ struct arango_topology {
 	/* private */
 	unsigned		 refs;
 	struct json_object	*root;
-	struct map		 by_cuid, by_server;
-	struct buf		*chunks;	/* strings that we made */
-	size_t			 nchunks;
+	struct map		 by_cuid;
 };
 
 /*
