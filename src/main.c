@@ -12,6 +12,19 @@
 
 /* In the order of --help. */
 static const struct conf_command *const list[] = {
+	&cli_configure_sync,
+	&cli_stop_sync,
+	&cli_abort_sync,
+	&cli_abort_outgoing_sync,
+	&cli_check_sync,
+	&cli_reset_failed_shard,
+	&cli_get_status,
+	&cli_get_tasks,
+	&cli_get_masters,
+	&cli_get_workers,
+	&cli_get_version,
+	&cli_get_message_timeout,
+	&cli_set_message_timeout,
 	&cli_create_tls_ca,
 	&cli_create_tls_keyfile,
 	&cli_create_tls_certificate,

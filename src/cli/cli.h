@@ -5,6 +5,8 @@
  *	progress.c	what people see while they wait
  *	remote.c	masters: endpoints, credentials, requests
  *	syncinfo.c	what GET /_api/sync says; headline.c: in one line
+ *	list.c		lists of a master as tables
+ *	checkplan.c	what check sync compares
  *
  * A command is a struct conf_command; src/main.c lists them.  Its function
  * returns the exit code: 0 good, 1 failed, 2 usage, 3 differs.
@@ -29,7 +31,12 @@ struct cli_context {
 extern const struct conf_command
 	cli_create_tls_ca, cli_create_tls_keyfile, cli_create_tls_certificate,
 	cli_create_tls_keystore, cli_create_client_auth_ca,
-	cli_create_client_auth_keyfile, cli_create_jwt_secret, cli_version;
+	cli_create_client_auth_keyfile, cli_create_jwt_secret,
+	cli_configure_sync, cli_stop_sync, cli_abort_sync,
+	cli_abort_outgoing_sync, cli_check_sync, cli_reset_failed_shard,
+	cli_get_status, cli_get_tasks, cli_get_masters, cli_get_workers,
+	cli_get_version, cli_get_message_timeout, cli_set_message_timeout,
+	cli_version;
 
 /* A sentence to standard error, after the name of the program. */
 void	cli_complain(const char *fmt, ...)

@@ -1,6 +1,11 @@
 noinst_LIBRARIES += src/cli/libcli.a
 src_cli_libcli_a_SOURCES = \
+	src/cli/abort_outgoing_sync.c \
+	src/cli/abort_sync.c \
+	src/cli/check_sync.c \
+	src/cli/checkplan.c src/cli/checkplan.h \
 	src/cli/cli.h \
+	src/cli/configure_sync.c \
 	src/cli/create.c src/cli/create.h \
 	src/cli/create_client_auth_ca.c \
 	src/cli/create_client_auth_keyfile.c \
@@ -9,7 +14,23 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/create_tls_certificate.c \
 	src/cli/create_tls_keyfile.c \
 	src/cli/create_tls_keystore.c \
+	src/cli/get_masters.c \
+	src/cli/get_message_timeout.c \
+	src/cli/get_status.c \
+	src/cli/get_tasks.c \
+	src/cli/get_version.c \
+	src/cli/get_workers.c \
+	src/cli/headline.c \
+	src/cli/list.c src/cli/list.h \
 	src/cli/progress.c src/cli/progress.h \
+	src/cli/remote.c src/cli/remote.h \
+	src/cli/remote_call.c \
+	src/cli/remote_priv.h \
+	src/cli/reset_failed_shard.c \
+	src/cli/set_message_timeout.c \
+	src/cli/stop_sync.c \
+	src/cli/syncinfo.c src/cli/syncinfo.h \
+	src/cli/syncwait.c \
 	src/cli/text.c \
 	src/cli/version.c
 

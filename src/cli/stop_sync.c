@@ -1,0 +1,252 @@
+/* stop_sync.c - arangosync stop sync */
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "cli/progress.h"
+#include "cli/remote.h"
+#include "cli/syncinfo.h"
+#include "ev/loop.h"
+#include "json/get.h"
+
+#define POLL_MS		500
+#define WHAT		"cannot stop synchronization"
+
+/*
+ * 1. A barrier: the source becomes read-only.  2. Wait until every shard has
+ * all of it.  3. Cancel; the barrier goes with it.  4. Wait until it is over.
+ * Whoever fails or is interrupted before 3 takes the barrier away again, so
+ * that nobody's source stays read-only by a command that ended.
+ */
+struct stop {
+	struct remote	*r;
+	const struct conf *c;
+	uint64_t	 deadline;	/* of the loop */
+	bool		 has_barrier;
+	bool		 cancelling;	/* already, before we came */
+};
+
+static bool
+is_late(const struct stop *s)
+{
+	return loop_now_ms(remote_loop(s->r)) >= s->deadline;
+}
+
+/* Exit code; *over: there is nothing to stop. */
+static int
+look(struct stop *s, bool *over)
+{
+	struct sync_info	*info;
+	struct err_msg		 m = { "" };
+	int			 err;
+
+	*over = false;
+	while ((err = sync_info_get(s->r, false, &info, &m)) != 0) {
+		if (!remote_is_temporary(err) || is_late(s) ||
+		    (err = remote_sleep(s->r, POLL_MS)) != 0)
+			return remote_fail(WHAT, err, &m);
+	}
+	*over = sync_side_is_over(&info->in);
+	s->cancelling = info->in.status == SYNC_CANCELLING;
+	sync_info_free(&info);
+	return 0;
+}
+
+/* --- the barrier --------------------------------------------------------- */
+
+/*
+ * 412: synchronization is not running (yet); that may change as long as there
+ * is time.
+ */
+static int
+make_barrier(struct stop *s)
+{
+	struct remote_req	 q = { .method = "POST",
+				    .path = "/_api/sync/barrier" };
+	struct err_msg		 m = { "" };
+	bool			 over;
+	int			 err, code;
+
+	for (;;) {
+		s->has_barrier = true;	/* perhaps, even without an answer */
+		if ((err = remote_call(s->r, &q, NULL, &m)) == 0)
+			return 0;
+		if (q.status == 412)
+			s->has_barrier = false;
+		else if (!remote_is_temporary(err))
+			return remote_fail(WHAT, err, &m);
+		if ((code = look(s, &over)) != 0)
+			return code;
+		if (over || s->cancelling) {
+			s->has_barrier = false;
+			return 0;
+		}
+		progress_set("waiting until all shards are running");
+		if (is_late(s))
+			return cli_fail("%s: a barrier is possible only while "
+			    "all shards are running (%s); use "
+			    "--ensure-in-sync=false to stop without", WHAT,
+			    m.text);
+		if ((err = remote_sleep(s->r, POLL_MS)) != 0)
+			return remote_fail(WHAT, err, &m);
+	}
+}
+
+static int
+wait_in_sync(struct stop *s)
+{
+	struct json_object	*o;
+	struct err_msg		 m = { "" };
+	int64_t			 in, out;
+	int			 err;
+
+	for (;;) {
+		err = remote_get(s->r, "/_api/sync/barrier", &o, &m);
+		if (err != 0 && !remote_is_temporary(err))
+			return remote_fail(WHAT, err, &m);
+		if (err == 0) {
+			in = json_int_or(o, "in_sync_shards", 0);
+			out = json_int_or(o, "not_in_sync_shards", 0);
+			json_object_put(o);
+			if (out == 0 && in > 0)
+				return 0;
+			err_set(&m, 0, "%lld of %lld shards are in sync",
+			    (long long)in, (long long)(in + out));
+		}
+		progress_set("%s", m.text);
+		if (is_late(s))
+			return cli_fail("%s in time: %s", WHAT, m.text);
+		if ((err = remote_sleep(s->r, POLL_MS)) != 0)
+			return remote_fail(WHAT, err, &m);
+	}
+}
+
+static void
+drop_barrier(struct stop *s)
+{
+	struct remote_req	 q = { .method = "DELETE",
+				    .path = "/_api/sync/barrier" };
+	struct err_msg		 m = { "" };
+
+	if (!s->has_barrier)
+		return;
+	remote_uncancel(s->r);
+	if (remote_call(s->r, &q, NULL, &m) == 0)
+		cli_complain("the barrier was removed; synchronization goes "
+		    "on");
+	else
+		cli_complain("the barrier could not be removed, the source "
+		    "may still be read-only: %s", m.text);
+}
+
+/* --- cancelling ---------------------------------------------------------- */
+
+static char *
+make_request(const struct conf *c)
+{
+	struct json_object	*o = json_object_new_object();
+	char			*text;
+
+	if (conf_is_set(c, "target-server-mode"))
+		json_set_string(o, "target_server_mode",
+		    conf_string(c, "target-server-mode"));
+	if (conf_is_set(c, "source-server-mode"))
+		json_set_string(o, "source_server_mode",
+		    conf_string(c, "source-server-mode"));
+	text = json_to_text(o);
+	json_object_put(o);
+	return text;
+}
+
+/* Cancel, again when it is not sure that the master heard it. */
+static int
+cancel(struct stop *s)
+{
+	char			*json = make_request(s->c);
+	struct remote_req	 q = { .method = "DELETE", .body = json,
+				    .path = "/_api/sync" };
+	struct err_msg		 m = { "" };
+	bool			 over = false;
+	int			 err, code = 0;
+
+	while (!s->cancelling && !over && code == 0) {
+		err = remote_call(s->r, &q, NULL, &m);
+		if (err == 0)
+			break;
+		if (!remote_is_temporary(err) || is_late(s) ||
+		    (err = remote_sleep(s->r, POLL_MS)) != 0)
+			code = remote_fail(WHAT, err, &m);
+		else
+			code = look(s, &over);
+	}
+	free(json);
+	return code;
+}
+
+static int
+body(struct remote *r, const struct conf *c)
+{
+	struct stop	 s = { .r = r, .c = c };
+	bool		 over;
+	int		 code;
+
+	s.deadline = loop_now_ms(remote_loop(r)) +
+	    (uint64_t)conf_duration_ms(c, "timeout");
+	if ((code = look(&s, &over)) != 0)
+		return code;
+	if (over) {
+		printf("Synchronization is inactive already.\n");
+		return 0;
+	}
+	if (!s.cancelling && conf_bool(c, "ensure-in-sync")) {
+		if ((code = make_barrier(&s)) == 0 && s.has_barrier)
+			code = wait_in_sync(&s);
+	}
+	if (code == 0)
+		code = cancel(&s);
+	if (code != 0) {
+		drop_barrier(&s);
+		return code;
+	}
+	if ((code = sync_wait_inactive(r, s.deadline, "stop")) == 0) {
+		progress_clear();
+		printf("Synchronization stopped.\n");
+	}
+	return code;
+}
+
+static int
+run(const struct conf *c, void *context)
+{
+	return remote_run(c, body);
+}
+
+static const char *const	modes[] = { "default", "readonly", NULL };
+
+static const struct conf_option options[] = {
+	{ .name = "ensure-in-sync", .type = CONF_BOOL, .def = "true",
+	  .flags = CONF_NO_FILE, .group = "Options",
+	  .help = "Make the source read-only, and stop when the target has "
+	  "everything. With =false stop at once." },
+	{ .name = "timeout", .type = CONF_DURATION, .def = "2m",
+	  .flags = CONF_NO_FILE, .min = 1000, .max = 7 * 24 * 3600 * 1000LL,
+	  .help = "How long to wait. When the target does not have everything "
+	  "by then, synchronization goes on and the command fails." },
+	{ .name = "source-server-mode", .type = CONF_ENUM, .choices = modes,
+	  .flags = CONF_NO_FILE,
+	  .help = "Mode of the source cluster afterwards; as before unless "
+	  "given." },
+	{ .name = "target-server-mode", .type = CONF_ENUM, .choices = modes,
+	  .flags = CONF_NO_FILE,
+	  .help = "Mode of the target cluster afterwards; writable unless "
+	  "given." },
+	{ .name = NULL }
+};
+static const struct conf_option *const tables[] = {
+	options, remote_options, remote_verbose_options, NULL
+};
+
+const struct conf_command cli_stop_sync = {
+	.words = "stop sync", .tables = tables, .run = run,
+	.summary = "End synchronization when the target has everything.",
+	.help = "Talks to a master of the target."
+};
