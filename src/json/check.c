@@ -6,6 +6,8 @@
  * beyond 64 bits.  So the text is checked here, and json-c only builds the
  * tree.
  */
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "json/get.h"
@@ -92,6 +94,25 @@ integer_fits(const char *p, const char *q, bool negative)
 	return memcmp(p, limit, n) <= 0;
 }
 
+/*
+ * Is the literal [p, q) finite?  The text has no end that strtod() would see,
+ * so it is copied, but for literals that cannot be too large.
+ */
+static bool
+double_fits(const char *p, const char *q)
+{
+	char	*copy;
+	double	 v;
+
+	if (q - p < 300 && memchr(p, 'e', (size_t)(q - p)) == NULL &&
+	    memchr(p, 'E', (size_t)(q - p)) == NULL)
+		return true;
+	copy = xstrndup(p, (size_t)(q - p));
+	v = strtod(copy, NULL);
+	free(copy);
+	return !isinf(v);
+}
+
 static bool
 check_number(struct check *c)
 {
@@ -124,6 +145,10 @@ check_number(struct check *c)
 	if (whole && !integer_fits(start, c->p, negative)) {
 		c->p = start;
 		return bad(c, "integer beyond 64 bits");
+	}
+	if (!whole && !double_fits(start, c->p)) {
+		c->p = start;
+		return bad(c, "number out of range");
 	}
 	return true;
 }

@@ -26,8 +26,8 @@
 
 /*
  * Is this one JSON text of RFC 8259, in UTF-8, with white space around it at
- * most?  Integers beyond 64 bits and names with a NUL character are refused as
- * well, because json-c would change them.
+ * most?  Integers beyond 64 bits, numbers beyond the doubles and names with a
+ * NUL character are refused as well, because json-c would change them.
  * 0, ERR_FORMAT or ERR_TOO_BIG (nesting), with what and where in em.
  */
 int	json_check(const char *text, size_t len, struct err_msg *em);
