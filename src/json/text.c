@@ -44,10 +44,13 @@ bool
 text_is_utf8(const char *s, size_t len)
 {
 	const unsigned char	*p = (const unsigned char *)s;
-	const unsigned char	*end = p + len;
+	const unsigned char	*end;
 	uint64_t		 w;
 	size_t			 n;
 
+	if (len == 0)
+		return true;		/* s may be NULL */
+	end = p + len;
 	while (p < end) {
 		if (*p < 0x80) {
 			while (end - p >= 8) {
