@@ -68,7 +68,7 @@ struct cl_collection {
 	/* Ordered by number, which is the order the shard hash means. */
 	size_t		 nshards;
 	struct cl_shard	*shards;
-	struct json_object *indexes;	/* array; borrowed from definition */
+	struct json_object *indexes;	/* array of the sound ones */
 	struct json_object *definition;	/* Plan's whole entry; read only */
 };
 

@@ -143,6 +143,28 @@ replication_parse(struct cl_collection *col)
 	    json_int_or(col->definition, "minReplicationFactor", 1));
 }
 
+/* Those that can be one: objects with a type and an id. */
+static struct json_object *
+indexes_parse(struct json_object *list)
+{
+	struct json_object	*out = json_object_new_array(), *o;
+	char			*id;
+	size_t			 i, n;
+
+	n = json_object_is_type(list, json_type_array) ?
+	    json_object_array_length(list) : 0;
+	for (i = 0; i < n; i++) {
+		o = json_object_array_get_idx(list, i);
+		if (!json_object_is_type(o, json_type_object) ||
+		    json_string_or(o, "type", NULL) == NULL ||
+		    (id = id_text(json_object_object_get(o, "id"))) == NULL)
+			continue;
+		free(id);
+		json_object_array_add(out, json_object_get(o));
+	}
+	return out;
+}
+
 struct cl_collection *
 cl_collection_parse(const char *db, const char *cid, struct json_object *def,
     struct json_object *cur)
@@ -172,7 +194,7 @@ cl_collection_parse(const char *db, const char *cid, struct json_object *def,
 	    "hash"));
 	col->distribute_shards_like = id_text(json_object_object_get(d,
 	    "distributeShardsLike"));
-	col->indexes = json_object_object_get(d, "indexes");
+	col->indexes = indexes_parse(json_object_object_get(d, "indexes"));
 	replication_parse(col);
 	shard_keys_parse(col);
 	shards_parse(col, cur);
@@ -214,6 +236,7 @@ cl_collection_unref(const struct cl_collection **colp)
 	free(col->name);
 	free(col->sharding_strategy);
 	free(col->distribute_shards_like);
+	json_object_put(col->indexes);
 	json_object_put(col->definition);
 	free(col);
 }

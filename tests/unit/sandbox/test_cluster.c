@@ -7,6 +7,7 @@
 #include "json/get.h"
 #include "sandbox/agency_client.h"
 #include "sandbox/cluster.h"
+#include "sandbox/cluster_priv.h"
 #include "unit.h"
 
 /* An agency whose local copy is filled by hand. */
@@ -406,10 +407,46 @@ test_dump_target(void)
 	end();
 }
 
+/* Whoever may write to the agency may write nonsense there. */
+static void
+test_nonsense(void)
+{
+	static const char *const	 indexes[] = { "5", "null", "{}",
+		"[5,null,[],{},{\"type\":5,\"id\":\"1\"},"
+		"{\"type\":\"primary\"},{\"type\":\"primary\",\"id\":[]},"
+		"{\"type\":\"primary\",\"id\":\"0\"}]" };
+	static const char *const	 shards[] = { "5", "[]", "{\"\":5}",
+		"{\"s1\":[null,5,[],\"\",\"_\"]}", "{\"x\":{}}" };
+	struct json_object		*def, *cur;
+	struct cl_collection		*col;
+	const struct cl_collection	*c;
+	char				*text;
+	size_t				 i, k;
+
+	for (i = 0; i < NITEMS(indexes); i++)
+		for (k = 0; k < NITEMS(shards); k++) {
+			text = xasprintf("{\"name\":\"c\",\"indexes\":%s,"
+			    "\"shards\":%s,\"shardKeys\":%s}", indexes[i],
+			    shards[k], indexes[i]);
+			def = parse(text);
+			cur = parse(shards[k]);
+			col = cl_collection_parse("d", "1", def, cur);
+			CU_ASSERT_PTR_NOT_NULL_FATAL(col);
+			CU_ASSERT_EQUAL(json_object_array_length(col->indexes),
+			    i == NITEMS(indexes) - 1);
+			c = col;
+			cl_collection_unref(&c);
+			json_object_put(def);
+			json_object_put(cur);
+			free(text);
+		}
+}
+
 UNIT_MAIN("cluster",
     { "collections and shards", test_collections },
     { "only what changed is made anew", test_changes },
     { "databases", test_databases },
+    { "nonsense in Plan and Current", test_nonsense },
     { "servers", test_servers },
     { "answers of a poll that do not fit are refused", test_bad_answers },
     { "dump of a 3.8 cluster, and its log", test_dump_38 },
