@@ -506,16 +506,15 @@ shards_gone(struct cluster *cl, void *arg)
 
 	current = agency_peek(cluster_agency(cl),
 	    "/arango/Current/Collections/%s/%s", g->db, g->cid);
-	if (current == NULL)
+	if (!cj_is_object(current))
 		return true;
 	json_object_object_foreach(current, shard, entry) {
 		(void)shard;
 		servers = cj_get(entry, "servers");
 		if (!cj_is_array(servers) ||
-		    json_object_array_length(servers) == 0)
+		    (id = json_object_get_string(
+		    json_object_array_get_idx(servers, 0))) == NULL)
 			continue;
-		id = json_object_get_string(
-		    json_object_array_get_idx(servers, 0));
 		s = cluster_server(cl, id[0] == '_' ? id + 1 : id);
 		if (s != NULL && !s->is_failed && s->is_good)
 			return false;

@@ -221,9 +221,10 @@ list_names_us(const struct dbs_shard *s, struct json_object *list, bool resign)
 	const char	*id;
 
 	if (list == NULL || !json_object_is_type(list, json_type_array) ||
-	    json_object_array_length(list) == 0)
+	    json_object_array_length(list) == 0 ||
+	    (id = json_object_get_string(json_object_array_get_idx(list,
+	    0))) == NULL)
 		return false;
-	id = json_object_get_string(json_object_array_get_idx(list, 0));
 	if (resign && id[0] == '_')
 		id++;
 	return strcmp(id, s->d->id) == 0;
@@ -232,14 +233,16 @@ list_names_us(const struct dbs_shard *s, struct json_object *list, bool resign)
 static bool
 list_has(struct json_object *list, const char *id)
 {
-	size_t	 i, n;
+	struct json_object	*o;
+	size_t			 i, n;
 
 	n = list == NULL || !json_object_is_type(list, json_type_array) ? 0 :
 	    json_object_array_length(list);
-	for (i = 0; i < n; i++)
-		if (strcmp(json_object_get_string(
-		    json_object_array_get_idx(list, i)), id) == 0)
+	for (i = 0; i < n; i++) {
+		o = json_object_array_get_idx(list, i);
+		if (o != NULL && strcmp(json_object_get_string(o), id) == 0)
 			return true;
+	}
 	return false;
 }
 
