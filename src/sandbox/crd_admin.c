@@ -63,8 +63,10 @@ member_health(struct crd *c, const char *id, struct json_object *in)
 	const char		*status = cj_str(in, "Status");
 	bool			 failed, dbserver;
 
-	json_object_object_foreach(in, name, value)
-		cj_add_ref(o, name, value);
+	if (cj_is_object(in)) {
+		json_object_object_foreach(in, name, value)
+			cj_add_ref(o, name, value);
+	}
 	dbserver = strncmp(id, "PRMR", 4) == 0;
 	failed = status != NULL && strcmp(status, "FAILED") == 0;
 	cj_add_str(o, "Role", dbserver ? "DBServer" : "Coordinator");
