@@ -16,6 +16,7 @@
 #include "http/url.h"
 #include "sandbox/jobs.h"
 #include "sandbox/server_priv.h"
+#include "vpack/vpack.h"
 
 /* Requests up to 1 GiB, as arangod takes them; what all of them together may
  * hold keeps a small machine alive. */
@@ -312,6 +313,31 @@ split_path(struct sb_ctx *c, const char *path)
 	return 0;
 }
 
+/*
+ * Names and parameters go into answers and into what is stored, all of which
+ * is UTF-8.
+ */
+static bool
+is_utf8(const struct sb_req *r)
+{
+	const struct url_query	*q = http_req_query_map(r->http);
+	size_t			 k;
+	int			 i;
+
+	if (!vp_utf8_ok(r->db, strlen(r->db)))
+		return false;
+	for (i = 0; i < r->nseg; i++)
+		if (!vp_utf8_ok(r->seg[i], strlen(r->seg[i])))
+			return false;
+	for (k = 0; k < q->count; k++)
+		if (!vp_utf8_ok(q->params[k].name,
+		    strlen(q->params[k].name)) ||
+		    !vp_utf8_ok(q->params[k].value,
+		    strlen(q->params[k].value)))
+			return false;
+	return true;
+}
+
 static bool
 pattern_matches(const char *pattern, const struct sb_req *r)
 {
@@ -487,6 +513,9 @@ serve(void *arg)
 	if (split_path(c, http_req_path(r->http)) != 0)
 		sb_error_status(r, 400, AE_HTTP_BAD_PARAMETER,
 		    "malformed path");
+	else if (!is_utf8(r))
+		sb_error_status(r, 400, AE_HTTP_BAD_PARAMETER,
+		    "path or parameter is not UTF-8");
 	else if (!apply_fault(r))
 		dispatch(r);
 	if (!r->answered) {
