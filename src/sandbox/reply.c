@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "sandbox/jobs.h"
 #include "sandbox/server_priv.h"
 #include "vpack/vpack.h"
@@ -99,10 +100,11 @@ sb_body_vpack(struct sb_req *r, struct buf *out)
 static struct json_object *
 parse_json(const char *text, size_t len)
 {
-	struct json_tokener	*tok = json_tokener_new_ex(JSON_DEPTH_MAX);
+	struct json_tokener	*tok;
 	struct json_object	*o;
 
-	if (tok == NULL || len > INT32_MAX)
+	if (len > INT32_MAX ||
+	    (tok = json_tokener_new_ex(JSON_DEPTH_MAX)) == NULL)
 		return NULL;
 	json_tokener_set_flags(tok,
 	    JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
@@ -118,6 +120,29 @@ parse_json(const char *text, size_t len)
 	return o;
 }
 
+/* Is there a NUL in a name or a string? */
+static bool
+has_nul(const uint8_t *s)
+{
+	struct vp_iter	 it;
+	struct vp_attr	 a;
+	const uint8_t	*v;
+	const char	*p;
+	size_t		 n;
+
+	if ((p = vp_get_string(s, &n)) != NULL)
+		return memchr(p, '\0', n) != NULL;
+	vp_arr_iter(&it, s);
+	while ((v = vp_arr_next(&it)) != NULL)
+		if (has_nul(v))
+			return true;
+	vp_obj_iter(&it, s);
+	while (vp_obj_next(&it, &a))
+		if (memchr(a.name, '\0', a.nlen) != NULL || has_nul(a.value))
+			return true;
+	return false;
+}
+
 struct json_object *
 sb_body_json(struct sb_req *r, bool empty_ok)
 {
@@ -129,6 +154,13 @@ sb_body_json(struct sb_req *r, bool empty_ok)
 	/* Through VelocyPack: it finds double names and says where it fails. */
 	if (sb_body_vpack(r, &vp) != 0)
 		return NULL;
+	/* They become C strings: "x\0y" must not be taken for "x". */
+	if (has_nul(vp.data)) {
+		buf_free(&vp);
+		sb_error_status(r, 400, AE_BAD_PARAMETER,
+		    "NUL character in a string");
+		return NULL;
+	}
 	vp_to_json(&text, vp.data, 0);
 	o = parse_json((const char *)text.data, text.len);
 	buf_free(&text);
@@ -211,6 +243,7 @@ reply_text(struct sb_req *r, int status, const char *text, size_t len)
 {
 	struct vp_builder	*v;
 	struct buf		 b = BUF_INIT;
+	int			 err;
 
 	if (!r->want_vpack) {
 		buf_append(&b, text, len);
@@ -219,10 +252,21 @@ reply_text(struct sb_req *r, int status, const char *text, size_t len)
 	}
 	v = xmalloc(sizeof(*v));
 	vpb_init(v, &b);
-	bug_unless(vp_from_json(v, text, len, NULL) == 0 && vpb_end(v) == 0);
+	err = vp_from_json(v, text, len, NULL);
+	if (err == 0)
+		err = vpb_end(v);
 	vpb_free(v);
 	free(v);
-	sb_reply_raw(r, status, type_vpack, &b);
+	if (err == 0) {
+		sb_reply_raw(r, status, type_vpack, &b);
+		return;
+	}
+	/* Something that VelocyPack cannot say; then as JSON. */
+	log_error("%s: answer cannot be VelocyPack: %s",
+	    http_req_path(r->http), err_text(err));
+	buf_reset(&b);
+	buf_append(&b, text, len);
+	sb_reply_raw(r, status, content_type_json(r), &b);
 }
 
 void
