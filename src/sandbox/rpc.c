@@ -224,6 +224,7 @@ sb_forward(struct sb_req *r, const char *base, const char *server_id)
 	struct sb_resp			 resp;
 	struct buf			 extra = BUF_INIT;
 	const char			*v;
+	char				*id = xstrdup(server_id);
 	size_t				 i;
 
 	for (i = 0; i < NITEMS(pass); i++)
@@ -235,8 +236,9 @@ sb_forward(struct sb_req *r, const char *base, const char *server_id)
 	    (r->body_is_vpack ? SB_CALL_VPACK_BODY : 0) |
 	    (r->want_vpack ? SB_CALL_VPACK_ANSWER : 0), 600 * 1000, &resp);
 	if (resp.status != 0)
-		sb_header(r, "x-arango-request-forwarded-to", "%s", server_id);
+		sb_header(r, "x-arango-request-forwarded-to", "%s", id);
 	sb_reply_forward(r, &resp);
+	free(id);
 	buf_free(&extra);
 	sb_resp_free(&resp);
 }
