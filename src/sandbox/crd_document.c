@@ -70,13 +70,41 @@ crd_document_calls(struct crd *c, const struct cl_collection *col,
 
 /* ---- single documents ---------------------------------------------------------- */
 
-/* The query string of the request with its '?', or "". */
-static const char *
-query_of(struct sb_req *r)
+static enum docop_kind
+kind_of(enum sb_method m)
 {
-	const char	*q = strchr(http_req_target(r->http), '?');
+	return m == SB_POST ? DOCOP_INSERT : m == SB_PUT ? DOCOP_REPLACE :
+	    m == SB_PATCH ? DOCOP_UPDATE : m == SB_DELETE ? DOCOP_REMOVE :
+	    DOCOP_READ;
+}
 
-	return q == NULL ? "" : q;
+/*
+ * What the request asks for.  isSynchronousReplication is a word of leaders to
+ * their followers: a coordinator does not pass it on.
+ */
+static void
+client_opts(struct docop_opts *o, enum docop_kind kind, struct sb_req *r)
+{
+	docop_opts_from_req(o, kind, r);
+	o->sync_from = NULL;
+}
+
+/* What comes behind the name of the shard: "/key" (or ""), and "?options". */
+static char *
+suffix_of(const char *key, const struct docop_opts *o)
+{
+	struct buf	 b = BUF_INIT;
+	size_t		 start, n;
+
+	if (key != NULL)
+		buf_printf(&b, "/%s", sb_encode(key));
+	buf_append_u8(&b, '?');
+	start = b.len;
+	docop_opts_to_query(o, &b);
+	if (b.len == start)
+		b.len--;
+	buf_cstr(&b);
+	return (char *)buf_steal(&b, &n);
 }
 
 /* Lines that decide whether the leader does it at all. */
@@ -199,6 +227,7 @@ static void
 by_handle(struct sb_req *r)
 {
 	const struct cl_collection	*col;
+	struct docop_opts		 o;
 	struct buf			 body = BUF_INIT;
 	bool				 write, has_body;
 	const char			*key = r->seg[3];
@@ -223,7 +252,8 @@ by_handle(struct sb_req *r)
 		    (unsigned)col->nshards);
 	else if (has_body)
 		shard = crd_array_shard_if_complete(col, body.data);
-	suffix = xasprintf("/%s%s", sb_encode(key), query_of(r));
+	client_opts(&o, kind_of(r->method), r);
+	suffix = suffix_of(key, &o);
 	single(r, col, write, shard, suffix, has_body ? &body : NULL);
 	free(suffix);
 out:
@@ -239,6 +269,7 @@ insert_single(struct sb_req *r, const struct cl_collection *col,
 	struct crd		*c = crd_of(r);
 	struct crd_placement	 p;
 	struct buf		 body = BUF_INIT;
+	char			*suffix;
 	int			 errnum;
 
 	if ((errnum = crd_array_place(c, col, o, doc, &p)) != AE_OK) {
@@ -249,7 +280,9 @@ insert_single(struct sb_req *r, const struct cl_collection *col,
 		buf_append(&body, doc, vp_size(doc));
 	else
 		crd_array_put_key(&body, doc, p.new_key);
-	single(r, col, true, p.shard, query_of(r), &body);
+	suffix = suffix_of(NULL, o);
+	single(r, col, true, p.shard, suffix, &body);
+	free(suffix);
 	buf_free(&body);
 }
 
@@ -293,13 +326,6 @@ reply_array(struct sb_req *r, const struct cl_collection *col,
 	buf_free(&res.body);
 }
 
-static enum docop_kind
-kind_of(enum sb_method m)
-{
-	return m == SB_POST ? DOCOP_INSERT : m == SB_PUT ? DOCOP_REPLACE :
-	    m == SB_PATCH ? DOCOP_UPDATE : DOCOP_REMOVE;
-}
-
 /* POST, PUT, PATCH, DELETE of /_api/document/<collection> */
 static void
 by_collection(struct sb_req *r)
@@ -316,7 +342,7 @@ by_collection(struct sb_req *r)
 		    "/_api/document/<collection>");
 		return;
 	}
-	docop_opts_from_req(&o, kind_of(r->method), r);
+	client_opts(&o, kind_of(r->method), r);
 	if (o.kind != DOCOP_READ && crd_document_may_write(r) != 0)
 		return;
 	if ((col = crd_collection_get(r, name)) == NULL)
