@@ -328,9 +328,11 @@ trx_commit(struct sb_req *r, struct dbs_trx *t)
 	struct dbs_shard	**shards;
 	struct dbs_wait		 w = { 0 };
 	size_t			 i, n;
-	bool			 sync = t->sync;
+	bool			 sync;
 	int			 e;
 
+	/* The coordinator passes on what the client gave at the begin. */
+	sync = t->sync || sb_param_bool(r, "waitForSync", false);
 	if ((e = trx_check(r, t)) != AE_OK ||
 	    (e = store_tx_commit(d->store, &t->tx)) != AE_OK) {
 		if (t->tx != NULL)

@@ -96,10 +96,8 @@ dbs_batch_begin(struct dbs_batch *b, struct dbs_shard *s,
 static struct buf *
 batch_ops(struct dbs_batch *b, bool replicate)
 {
-	if (b->nops++ == 0 && b->trx != NULL) {
+	if (b->nops++ == 0 && b->trx != NULL)
 		b->index = dbs_trx_shard(b->trx, b->s);
-		b->trx->sync |= b->s->wait_for_sync;
-	}
 	if (!b->encode || !replicate)
 		return NULL;
 	return b->trx != NULL ? &b->trx->ops : &b->ops;
@@ -136,8 +134,10 @@ dbs_batch_end(struct dbs_batch *b, bool sync, struct dbs_wait *w)
 {
 	int	 r;
 
-	if (b->trx != NULL)
+	if (b->trx != NULL) {
+		b->trx->sync |= sync;
 		return 0;
+	}
 	r = store_tx_commit(b->d->store, &b->tx);
 	if (b->ops.len > 0)
 		dbs_replicate(b->d, b->kind, 0, &b->s, 1, &b->ops, sync, NULL,

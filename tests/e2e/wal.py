@@ -12,7 +12,7 @@ import threading
 sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests/lib"))
 from sandbox import Cluster, Http, Tap, wait_for
 
-t = Tap(6)
+t = Tap(7)
 SYNCER = 4711
 
 
@@ -247,6 +247,32 @@ def power_cut(c):
     assert lost > 0, "a power cut loses nothing: the trap of R5 is missing"
 
 
+def power_cut_synced(c):
+    """waitForSync of a stream transaction, given at its begin or with one of
+    its operations, holds at the commit."""
+    r = c.post("/_api/collection", {"name": "q", "numberOfShards": 1,
+                                    "replicationFactor": 1})
+    assert r.status == 200, r
+    name = c.server_of_id(list(c.shards("q").values())[0][0])["name"]
+    want = set()
+    for at_begin in (True, False):
+        r = c.post("/_api/transaction/begin", {
+            "collections": {"write": ["q"]}, "waitForSync": at_begin})
+        assert r.status == 201, r
+        tid = r.json["result"]["id"]
+        want.add(tid)
+        wait = "" if at_begin else "?waitForSync=true"
+        r = c.post("/_api/document/q" + wait, {"_key": tid},
+                   headers={"x-arango-trx-id": tid})
+        assert r.status in (201, 202), r
+        r = c.put(f"/_api/transaction/{tid}", None)
+        assert r.status == 200, r
+        c.run("power-cut", name)
+        c.run("start", name)
+    have = wait_for(lambda: set(c.documents("q")), "the shard is back")
+    assert want <= have, (want, have)
+
+
 def drops(c):
     """Markers of a dropped collection are left out, its 2001 is not."""
     r = c.post("/_api/collection", {"name": "d", "numberOfShards": 1})
@@ -273,6 +299,7 @@ with Cluster(dbservers=3, auth=True,
             (stable_answer, "bounds, identities and repeated questions"),
             (drops, "what the log says of a dropped shard"),
             (holds, "a hold keeps files, its end lets them go"),
-            (power_cut, "a power cut loses what was not synced")):
+            (power_cut, "a power cut loses what was not synced"),
+            (power_cut_synced, "but nothing committed with waitForSync")):
         t.run("wal: " + name, test, cluster)
 t.finish()
