@@ -656,6 +656,13 @@ sync_run(struct sync *sy)
 		return ERR_CANCELLED;
 	if ((r = remove_surplus(sy)) != 0 || (r = fetch_missing(sy)) != 0)
 		return r;
+	/*
+	 * The leader answered some of it with waitForSync, and may be gone a
+	 * moment after we stand in Current.
+	 */
+	dbs_commit_wait(sy->d, true);
+	if (!sync_alive(sy))
+		return ERR_CANCELLED;
 	if ((r = sync_call(sy, "finish", NULL, NULL)) != 0)
 		return r;
 	index = get_u64(sy->answer, "index");
