@@ -422,6 +422,7 @@ conn_try(struct arango *a, const struct arango_req *req,
 	o.stall_timeout_ms = req->stall_ms;
 	o.max_body_bytes = req->max_body;
 	o.may_repeat = req->repeatable;
+	o.fresh_connection = req->fresh;
 	o.on_status = trial_status;
 	if (req->on_data != NULL)
 		o.on_data = trial_data;

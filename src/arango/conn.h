@@ -185,6 +185,8 @@ struct arango_req {
 	uint32_t		 stall_ms;	/* without a byte; 0: none */
 	size_t			 max_body;	/* of a collected answer */
 	struct arango_cancel	*cancel;	/* or NULL */
+	/* On a new connection: then a GET is never sent twice either. */
+	bool			 fresh;
 	/*
 	 * Streaming: for 2xx answers only (others are collected).  Once
 	 * on_data was called nothing is tried again.  Negative: give up with

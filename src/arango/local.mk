@@ -6,7 +6,8 @@ src_arango_libarango_a_SOURCES = \
 	src/arango/cancel.c \
 	src/arango/conn.c src/arango/conn.h src/arango/conn_priv.h \
 	src/arango/errors.c src/arango/errors.h \
-	src/arango/snapshot.h \
+	src/arango/dump.c \
+	src/arango/snapshot.c src/arango/snapshot.h src/arango/snapshot_priv.h \
 	src/arango/structure.h \
 	src/arango/hold.c \
 	src/arango/tail.c src/arango/tail.h \
@@ -14,4 +15,4 @@ src_arango_libarango_a_SOURCES = \
 	src/arango/topology_make.c \
 	src/arango/vpack_split.c src/arango/vpack_split.h \
 	src/arango/wal_parse.c src/arango/wal_parse.h \
-	src/arango/write.h
+	src/arango/write.c src/arango/write.h

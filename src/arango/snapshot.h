@@ -43,8 +43,7 @@ const char *arango_snapshot_id(const struct arango_snapshot *s);
 struct arango_server *arango_snapshot_server(const struct arango_snapshot *s);
 /* The server has dropped it: everything read since is worth nothing. */
 bool	arango_snapshot_is_lost(const struct arango_snapshot *s);
-/* Delete it on the server, too; may be called outside fibers (then without
- * waiting for the answer). */
+/* Never waits; the server is told by a fiber of its own. */
 void	arango_snapshot_close(struct arango_snapshot **s);
 
 /* ---- dump --------------------------------------------------------------- */

@@ -39,8 +39,11 @@ struct arango_write {
 	const struct buf	*body;		/* an array */
 	size_t			 count;		/* its elements */
 	bool			 vpack;
-	/* Upserts: keep _rev (isRestore).  Without: the target makes its own
-	 * (R12). */
+	/*
+	 * Upserts: isRestore.  A _rev in a document is kept, one without it
+	 * gets a new one (R12); schema, computed values and rules for shard
+	 * keys are stepped over.
+	 */
 	bool			 restore;
 	bool			 wait_for_sync;
 	uint64_t		 retry_ms;	/* for passing troubles */

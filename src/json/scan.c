@@ -323,6 +323,35 @@ scan_next(struct scan_iter *it, struct scan_span *name, struct scan_span *value)
 	return 1;
 }
 
+int
+scan_array_next(struct scan_iter *it, struct scan_span *value)
+{
+	const char	*p = skip_space(it->p, it->end), *q;
+	char		 close = ']', before = it->inside ? ',' : '[';
+
+	if (p == it->end)
+		return ERR_FORMAT;
+	if (it->inside && *p == close) {
+		it->p = p + 1;
+		return 0;
+	}
+	if (*p != before)
+		return ERR_FORMAT;
+	p = skip_space(p + 1, it->end);
+	if (p < it->end && !it->inside && *p == close) {
+		it->inside = true;
+		it->p = p + 1;
+		return 0;
+	}
+	if ((q = scan_value_end(p, it->end)) == NULL)
+		return ERR_FORMAT;
+	value->p = p;
+	value->len = (size_t)(q - p);
+	it->p = q;
+	it->inside = true;
+	return 1;
+}
+
 static struct scan_span *
 marker_member(struct scan_marker *m, const struct scan_span *name)
 {

@@ -80,6 +80,9 @@ void	scan_object(struct scan_iter *it, const char *p, size_t len);
 int	scan_next(struct scan_iter *it, struct scan_span *name,
 	    struct scan_span *value);
 
+/* The same for the values of an array; begin with it->p at "[". */
+int	scan_array_next(struct scan_iter *it, struct scan_span *value);
+
 /* A line of /_api/wal/tail. */
 struct scan_marker {
 	struct scan_span tick, type, db, cuid, tid, data;
