@@ -8,7 +8,8 @@ src_arango_libarango_a_SOURCES = \
 	src/arango/errors.c src/arango/errors.h \
 	src/arango/dump.c \
 	src/arango/snapshot.c src/arango/snapshot.h src/arango/snapshot_priv.h \
-	src/arango/structure.h \
+	src/arango/state.c \
+	src/arango/structure.c src/arango/structure.h \
 	src/arango/hold.c \
 	src/arango/tail.c src/arango/tail.h \
 	src/arango/topology.c src/arango/topology.h src/arango/topology_priv.h \
