@@ -13,27 +13,20 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "ev/loop.h"
-#include "sandbox/crd_aql.h"
 #include "sandbox/crd_document.h"
 #include "sandbox/crd_query.h"
+#include "sandbox/crd_run.h"
 #include "vpack/vpack.h"
 
 #define CURSOR_TTL_S		30
 #define CURSOR_BATCH		1000
-#define SCAN_PAGE_BYTES		(8 * 1024 * 1024)
 #define SWEEP_MS		1000
-
-/* Values that were found, one slice behind the other. */
-struct rows {
-	struct buf	 data;
-	uint64_t	 count;
-};
 
 struct cursor {
 	struct cursor	*next;
 	uint64_t	 id;
 	char		*db, *user;
-	struct rows	 rows;
+	struct crd_rows	 rows;
 	size_t		 offset;	/* of the next row in rows.data */
 	uint64_t	 left;
 	uint64_t	 batch;
@@ -91,271 +84,11 @@ crd_cursor_start(struct crd *c)
 	c->cursors = cs;
 }
 
-/* ---- scanning shards --------------------------------------------------------------- */
-
-/* One execution of a plan. */
-struct run {
-	struct crd	*c;
-	const struct cl_collection *col;
-	struct crd_trx	*trx;
-	struct aql_plan	*plan;
-	struct rows	 rows;
-	uint64_t	 counted;	/* AQL_COUNT, AQL_REMOVE */
-	uint64_t	 skip, take;	/* LIMIT that is left */
-	bool		 count_all;	/* fullCount: go on behind the LIMIT */
-	uint64_t	 passed;	/* rows without the LIMIT */
-	int		 err;		/* errnum */
-	char		 text[512];	/* of the error */
-};
-
-/* The value at "a.b.c"; null when it is not there. */
-static const uint8_t *
-at_path(const uint8_t *doc, const char *path)
-{
-	size_t	 n;
-
-	for (;;) {
-		n = strcspn(path, ".");
-		if (!vp_is_object(doc) ||
-		    (doc = vp_obj_get(doc, path, n)) == NULL)
-			return vp_null;
-		if (path[n] == '\0')
-			return doc;
-		path += n + 1;
-	}
-}
-
-/* The leader compares the first condition; the others are compared here. */
-static bool
-passes(const struct aql_plan *plan, const uint8_t *doc)
-{
-	size_t	 i;
-
-	for (i = 1; i < plan->nfilters; i++)
-		if (vp_compare(at_path(doc, plan->filters[i].path),
-		    plan->filters[i].value.data) != 0)
-			return false;
-	return true;
-}
-
-/* How many more rows a shard has to give: all without a usable LIMIT. */
-static uint64_t
-page_limit(const struct run *x)
-{
-	if (!x->plan->has_limit || x->plan->nfilters > 1 ||
-	    x->plan->descending || x->count_all)
-		return UINT64_MAX;
-	/* Sorted, each shard may have to give all of them. */
-	return x->plan->sort ? x->plan->offset + x->plan->limit :
-	    x->skip + x->take;
-}
+/* ---- answers --------------------------------------------------------- */
 
 static void
-build_scan(const struct run *x, size_t shard, const char *after,
-    size_t after_len, struct buf *out)
+put_stats(struct vp_builder *b, const struct cursor *cur)
 {
-	const struct aql_plan	*plan = x->plan;
-	struct vp_builder	*b = xmalloc(sizeof(*b));
-	uint64_t		 limit = page_limit(x);
-
-	vpb_init(b, out);
-	vpb_open_object(b);
-	vpb_add_str(b, "shard", x->col->shards[shard].name);
-	if (plan->nfilters > 0) {
-		vpb_add_str(b, "attr", plan->filters[0].path);
-		vpb_add_slice(b, "value", plan->filters[0].value.data);
-	}
-	if (after != NULL)
-		vpb_add_string(b, "after", after, after_len);
-	if (limit != UINT64_MAX)
-		vpb_add_uint(b, "limit", limit);
-	vpb_add_uint(b, "bytes", SCAN_PAGE_BYTES);
-	if (plan->kind == AQL_REMOVE)
-		vpb_add_bool(b, "remove", true);
-	if (plan->kind == AQL_REMOVE)
-		vpb_add_bool(b, "keys", true);
-	if (plan->kind == AQL_COUNT && plan->nfilters <= 1)
-		vpb_add_bool(b, "count", true);
-	vpb_close(b);
-	bug_unless(vpb_end(b) == 0);
-	vpb_free(b);
-	free(b);
-}
-
-static void
-take_row(struct run *x, const uint8_t *doc)
-{
-	if (!passes(x->plan, doc))
-		return;
-	x->passed++;
-	if (x->plan->kind == AQL_COUNT) {
-		x->counted++;
-		return;
-	}
-	if (!x->plan->sort) {
-		if (x->skip > 0) {
-			x->skip--;
-			return;
-		}
-		if (x->take == 0)
-			return;
-		x->take--;
-		/* Sorted rows stay whole until they are in order. */
-		doc = x->plan->path[0] == '\0' ? doc :
-		    at_path(doc, x->plan->path);
-	}
-	buf_append(&x->rows.data, doc, vp_size(doc));
-	x->rows.count++;
-}
-
-static void
-take_page(struct run *x, const uint8_t *page, bool *more, struct buf *last)
-{
-	const uint8_t	*v, *e;
-	const char	*s;
-	struct vp_iter	 it;
-	uint64_t	 n = 0;
-	size_t		 len;
-	bool		 whole = x->plan->kind == AQL_REMOVE ||
-		    (x->plan->kind == AQL_COUNT && x->plan->nfilters <= 1);
-
-	if (whole && (v = vp_get(page, "count")) != NULL &&
-	    vp_get_uint(v, &n) == 0) {
-		x->counted += n;
-		x->take -= MIN(x->take, n);
-	}
-	if (!whole && (v = vp_get(page, "documents")) != NULL) {
-		vp_arr_iter(&it, v);
-		while ((e = vp_arr_next(&it)) != NULL)
-			take_row(x, e);
-	}
-	v = vp_get(page, "more");
-	*more = v != NULL && vp_is_true(v);
-	buf_reset(last);
-	if ((s = vp_get_string(vp_get(page, "last"), &len)) != NULL)
-		buf_append(last, s, len);
-	else
-		*more = false;
-}
-
-static bool
-has_enough(const struct run *x)
-{
-	return x->plan->has_limit && x->take == 0 && !x->plan->sort &&
-	    !x->count_all;
-}
-
-static void
-scan_shard(struct run *x, size_t shard)
-{
-	struct buf	 body = BUF_INIT, last = BUF_INIT;
-	struct crd_call	 call;
-	bool		 more = true;
-
-	while (more && x->err == 0 && !has_enough(x)) {
-		buf_reset(&body);
-		build_scan(x, shard, last.len == 0 ? NULL :
-		    (const char *)last.data, last.len, &body);
-		memset(&call, 0, sizeof(call));
-		call.shard = shard;
-		call.method = "POST";
-		call.path = "/_internal/scan";
-		call.body = body.data;
-		call.body_len = body.len;
-		crd_document_calls(x->c, x->col, x->trx, &call, 1,
-		    SB_CALL_VPACK_BODY | SB_CALL_VPACK_ANSWER |
-		    (x->plan->kind == AQL_REMOVE ? 0 : CRD_IDEMPOTENT));
-		if (call.status == 200 && call.resp.body.len != 0)
-			take_page(x, call.resp.body.data, &more, &last);
-		else
-			x->err = call.resp.errnum != 0 ? call.resp.errnum :
-			    AE_BACKEND_UNAVAILABLE;
-		sb_resp_free(&call.resp);
-	}
-	buf_free(&body);
-	buf_free(&last);
-}
-
-/* ---- sorting ----------------------------------------------------------------------- */
-
-static int
-by_key(const void *a, const void *b)
-{
-	return vp_compare(vp_get(*(const uint8_t *const *)a, "_key"),
-	    vp_get(*(const uint8_t *const *)b, "_key"));
-}
-
-/* Order the rows of all shards, cut out what LIMIT asks for. */
-static void
-sort_rows(struct run *x)
-{
-	const uint8_t	**list = xcalloc(x->rows.count, sizeof(*list)), *p;
-	struct rows	 out = { BUF_INIT, 0 };
-	const uint8_t	*v;
-	uint64_t	 i, k, n = x->rows.count;
-
-	p = x->rows.data.data;
-	for (i = 0; i < n; i++, p += vp_size(p))
-		list[i] = p;
-	qsort(list, n, sizeof(*list), by_key);
-	for (i = x->plan->offset; i < n; i++) {
-		if (x->plan->has_limit && out.count == x->plan->limit)
-			break;
-		k = x->plan->descending ? n - 1 - i : i;
-		v = x->plan->path[0] == '\0' ? list[k] :
-		    at_path(list[k], x->plan->path);
-		buf_append(&out.data, v, vp_size(v));
-		out.count++;
-	}
-	free(list);
-	buf_free(&x->rows.data);
-	x->rows = out;
-}
-
-static void
-put_number(struct rows *rows, uint64_t n)
-{
-	struct vp_builder	*b = xmalloc(sizeof(*b));
-
-	vpb_init(b, &rows->data);
-	vpb_uint(b, n);
-	bug_unless(vpb_end(b) == 0);
-	vpb_free(b);
-	free(b);
-	rows->count++;
-}
-
-static void
-execute(struct run *x)
-{
-	size_t	 i;
-
-	x->skip = x->plan->offset;
-	x->take = x->plan->has_limit ? x->plan->limit : UINT64_MAX;
-	if (x->plan->kind == AQL_VALUE) {
-		buf_append(&x->rows.data, x->plan->value.data,
-		    x->plan->value.len);
-		x->rows.count = 1;
-		return;
-	}
-	for (i = 0; i < x->col->nshards && x->err == 0 && !has_enough(x); i++)
-		scan_shard(x, i);
-	if (x->err != 0)
-		return;
-	if (x->plan->kind == AQL_COUNT)
-		put_number(&x->rows, x->counted);
-	else if (x->plan->sort)
-		sort_rows(x);
-}
-
-/* ---- answers ----------------------------------------------------------------------- */
-
-static void
-put_extra(struct vp_builder *b, const struct cursor *cur)
-{
-	vpb_add_object(b, "extra");
-	vpb_add_array(b, "warnings");
-	vpb_close(b);
 	vpb_add_object(b, "stats");
 	vpb_add_uint(b, "writesExecuted", cur->writes);
 	vpb_add_uint(b, "writesIgnored", 0);
@@ -368,6 +101,15 @@ put_extra(struct vp_builder *b, const struct cursor *cur)
 	vpb_add_double(b, "executionTime", cur->seconds);
 	vpb_add_uint(b, "peakMemoryUsage", cur->rows.data.cap);
 	vpb_close(b);
+}
+
+static void
+put_extra(struct vp_builder *b, const struct cursor *cur)
+{
+	vpb_add_object(b, "extra");
+	vpb_add_array(b, "warnings");
+	vpb_close(b);
+	put_stats(b, cur);
 	vpb_close(b);
 }
 
@@ -427,7 +169,7 @@ reply_batch(struct sb_req *r, struct cursor *cur, int status)
 	return cur->left > 0 || cur->retry;
 }
 
-/* ---- POST /_api/cursor ----------------------------------------------------------------- */
+/* ---- POST /_api/cursor ----------------------------------------------- */
 
 static bool
 is_set(const uint8_t *o, const char *name)
@@ -486,7 +228,7 @@ run_plan(struct sb_req *r, struct aql_plan *plan, struct cursor *cur,
     const char *text, size_t len)
 {
 	struct crd		*c = crd_of(r);
-	struct run		 x = { .c = c, .plan = plan };
+	struct crd_run		 x = { .c = c, .plan = plan };
 	struct crd_query	 q = { .text = text, .len = len,
 	    .modifies = modifies(plan) };
 	int			 result = -1;
@@ -508,7 +250,7 @@ run_plan(struct sb_req *r, struct aql_plan *plan, struct cursor *cur,
 	    plan->kind == AQL_SCAN;
 	x.count_all = cur->with_full_count;
 	crd_query_begin(r, &q);
-	execute(&x);
+	crd_run_execute(&x);
 	crd_query_end(r, &q);
 	crd_trx_release(&x.trx);
 	if (x.err != 0)
@@ -595,7 +337,7 @@ out:
 	buf_free(&body);
 }
 
-/* ---- the cursor ---------------------------------------------------------------------- */
+/* ---- the cursor ------------------------------------------------------ */
 
 /* Takes it out of the table; NULL: answered. */
 static struct cursor *
@@ -684,7 +426,115 @@ cursor_delete(struct sb_req *r)
 	sb_reply_ok(r, 202, o);
 }
 
+/* ---- GET /_api/edges/<collection> ------------------------------------ */
+
+/* Those whose end in attr is the vertex, to cur; 0, or answered. */
+static int
+find_edges(struct sb_req *r, const char *collection, const char *attr,
+    const char *vertex, struct cursor *cur)
+{
+	static const char	 text[] = "FOR e IN @@collection FILTER "
+				    "e._from == @vertex || e._to == @vertex "
+				    "RETURN e";
+	struct aql_plan		*plan = xcalloc(1, sizeof(*plan));
+	struct vp_builder	*b = xmalloc(sizeof(*b));
+	int			 result;
+
+	plan->kind = AQL_SCAN;
+	snprintf(plan->collection, sizeof(plan->collection), "%s", collection);
+	plan->nfilters = 1;
+	snprintf(plan->filters[0].path, sizeof(plan->filters[0].path), "%s",
+	    attr);
+	vpb_init(b, &plan->filters[0].value);
+	vpb_string(b, vertex, strlen(vertex));
+	bug_unless(vpb_end(b) == 0);
+	vpb_free(b);
+	free(b);
+	result = run_plan(r, plan, cur, text, sizeof(text) - 1);
+	aql_plan_free(plan);
+	free(plan);
+	return result;
+}
+
+/* All of cur, but for those that go out from the vertex as well. */
+static void
+put_edges(struct vp_builder *b, const struct cursor *cur, const char *unless)
+{
+	const uint8_t	*row = cur->rows.data.data;
+	const char	*from;
+	size_t		 len;
+	uint64_t	 i;
+
+	for (i = 0; i < cur->rows.count; i++, row += vp_size(row)) {
+		from = vp_get_string(vp_get(row, "_from"), &len);
+		if (unless == NULL || from == NULL || strlen(unless) != len ||
+		    memcmp(unless, from, len) != 0)
+			vpb_slice(b, row);
+	}
+}
+
+static void
+reply_edges(struct sb_req *r, const char *vertex, const struct cursor *out,
+    const struct cursor *in)
+{
+	struct vp_builder	*b = xmalloc(sizeof(*b));
+	struct buf		 body = BUF_INIT;
+
+	vpb_init(b, &body);
+	vpb_open_object(b);
+	vpb_add_array(b, "edges");
+	if (out != NULL)
+		put_edges(b, out, NULL);
+	if (in != NULL)
+		put_edges(b, in, out == NULL ? NULL : vertex);
+	vpb_close(b);
+	vpb_add_bool(b, "error", false);
+	vpb_add_int(b, "code", 200);
+	put_stats(b, out != NULL ? out : in);
+	vpb_close(b);
+	bug_unless(vpb_end(b) == 0);
+	vpb_free(b);
+	free(b);
+	sb_reply_vpack(r, 200, &body);
+}
+
+static void
+get_edges(struct sb_req *r)
+{
+	const struct cl_collection	*col;
+	const char			*dir, *vertex;
+	struct cursor			*out = NULL, *in = NULL;
+
+	if ((col = crd_collection_get(r, r->seg[2])) == NULL)
+		return;
+	dir = sb_param(r, "direction");
+	vertex = sb_param(r, "vertex");
+	if (dir == NULL || *dir == '\0')
+		dir = "any";
+	if (strcmp(dir, "any") == 0 || strncmp(dir, "out", 3) == 0)
+		out = xcalloc(1, sizeof(*out));
+	if (strcmp(dir, "any") == 0 || strncmp(dir, "in", 2) == 0)
+		in = xcalloc(1, sizeof(*in));
+	if (col->type != 3)
+		sb_error(r, AE_COLLECTION_TYPE_INVALID, NULL);
+	else if (out == NULL && in == NULL)
+		sb_error(r, AE_HTTP_BAD_PARAMETER,
+		    "<direction> must by any, in, or out, not: %s", dir);
+	else if (vertex == NULL || *vertex == '\0')
+		sb_error(r, AE_DOCUMENT_HANDLE_BAD, "illegal document handle");
+	else if ((out == NULL || find_edges(r, col->name, "_from", vertex,
+	    out) == 0) && (in == NULL || find_edges(r, col->name, "_to",
+	    vertex, in) == 0))
+		reply_edges(r, vertex, out, in);
+	if (out != NULL)
+		cursor_free(out);
+	if (in != NULL)
+		cursor_free(in);
+	cl_collection_unref(&col);
+}
+
 const struct sb_route	 crd_cursor_routes[] = {
+	{ SB_GET, "/_api/edges/*", 0, get_edges },
 	{ SB_POST, "/_api/cursor", 0, cursor_create },
 	{ SB_PUT | SB_POST, "/_api/cursor/*", 0, cursor_next },
 	{ SB_POST, "/_api/cursor/*/*", 0, cursor_batch },

@@ -285,6 +285,23 @@ async function edges() {
         FOR e IN ${c} FILTER e._to == ${"places/c"} RETURN e._from`);
     assert.deepEqual((await q.all()).sort(), ["places/a", "places/b"]);
     assert.equal((await c.count()).count, 3);
+
+    await c.save({ _key: "loop", _from: "places/a", _to: "places/a" });
+    const ends = (x) => x.edges.map((e) => e._from + ">" + e._to).sort();
+    assert.deepEqual(ends(await c.outEdges("places/a")),
+        ["places/a>places/a", "places/a>places/c"]);
+    assert.deepEqual(ends(await c.inEdges("places/a")),
+        ["places/a>places/a", "places/c>places/a"]);
+    const any = (name, search) => db.request(
+        { path: `/_api/edges/${name}`, search });
+    assert.deepEqual(ends(await any("roads", { vertex: "places/a" })),
+        ["places/a>places/a", "places/a>places/c", "places/c>places/a"]);
+    assert.deepEqual(ends(await any("roads", { vertex: "places/z" })), []);
+    // The driver asks for the direction "undefined", which is none.
+    await fails(c.edges("places/a"), 400, 400);
+    await fails(any("roads", {}), 400, 1205);
+    await fails(any("places", { vertex: "places/a" }), 400, 1218);
+    await fails(any("none", { vertex: "places/a" }), 404, 1203);
 }
 
 async function importing() {
