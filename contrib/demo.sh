@@ -40,10 +40,17 @@ cleanup () {
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
 
+# cut_lines: the begin of long lines, and their end, which tells the result
+cut_lines () {
+	awk '{ if (length($0) > 170)
+		$0 = substr($0, 1, 65) " ... " substr($0, length($0) - 99)
+	    print "    " $0 }'
+}
+
 # show COMMAND...: print it, run it, show what it prints (cut)
 show () {
 	printf '  $ %s\n' "$*"
-	"$@" 2>>"$log" | cut -c 1-160 | head -n 12 | sed 's/^/    /'
+	"$@" 2>>"$log" | head -n 12 | cut_lines
 }
 
 # request METHOD URL [BODY]: show as a curl line, run, check the status
@@ -56,8 +63,7 @@ request () {
 		set -- -X "$1" "$2"
 	fi
 	status=$(curl -s -m 60 -o "$dir/answer" -w '%{http_code}' "$@")
-	cut -c 1-160 "$dir/answer" | head -n 3 | sed 's/^/    /'
-	echo
+	head -n 3 "$dir/answer" | cut_lines
 	case $status in
 	2??) ;;
 	*) fail "HTTP status $status" ;;
@@ -82,10 +88,9 @@ field () {
 
 say "Starting two clusters, three DB-servers each"
 for c in a b; do
-	printf '  $ arangosync-sandbox --dir %s --port 0 --dbservers 3 --daemon\n' \
-		"$dir/$c"
-	"$sandbox" --dir "$dir/$c" --port 0 --coordinators 1 --dbservers 3 \
-		--daemon >>"$log" 2>&1 || fail "cluster $c did not start"
+	printf '  $ %s --dir %s --port 0 --daemon\n' "$sandbox" "$dir/$c"
+	"$sandbox" --dir "$dir/$c" --port 0 --daemon >>"$log" 2>&1 ||
+		fail "cluster $c did not start"
 done
 A=$(endpoint a coordinator1)
 B=$(endpoint b coordinator1)
@@ -106,10 +111,11 @@ for i in range(10000):
     print(json.dumps({"_key": "o%d" % i, "number": i, "customer": "c%d" % (i % 97),
                       "items": [{"sku": "s%d" % (i % 13), "n": i % 5 + 1}]}))
 ' >"$dir/orders.jsonl"
-printf '  $ curl -X POST "%s/_api/import?collection=orders&type=documents" --data-binary @orders.jsonl\n' "$S"
+printf '  $ curl -X POST "%s/_api/import?collection=orders&type=documents" --data-binary @%s\n' \
+	"$S" "$dir/orders.jsonl"
 curl -s -m 120 -X POST "$S/_api/import?collection=orders&type=documents" \
 	--data-binary "@$dir/orders.jsonl" >"$dir/answer"
-sed 's/^/    /' "$dir/answer"; echo
+cut_lines <"$dir/answer"
 [ "$(field created)" = 10000 ] || fail "not all documents were taken"
 request GET "$S/_api/collection/orders/count"
 request GET "$S/_api/collection/orders/checksum?withData=true&withRevisions=true"
@@ -139,7 +145,7 @@ D=$(endpoint a dbserver1)
 request GET "$D/_api/wal/lastTick"
 printf '  $ curl "%s/_api/wal/tail?global=true&from=0&chunkSize=16384" | head -n 3\n' "$D"
 curl -s -m 60 "$D/_api/wal/tail?global=true&from=0&chunkSize=16384" |
-	head -n 3 | cut -c 1-160 | sed 's/^/    /'
+	head -n 3 | cut_lines
 
 if [ "$keep" = yes ]; then
 	say "Left running"
@@ -149,6 +155,7 @@ if [ "$keep" = yes ]; then
 	echo "  curl $A/_db/shop/_api/collection/orders/count"
 	echo "  $sandbox pause --dir $dir/a dbserver2"
 	echo "  $sandbox status --dir $dir/a"
+	echo "  $sandbox resume --dir $dir/a dbserver2"
 	echo "End them with:"
 	echo "  $sandbox stop --dir $dir/a; $sandbox stop --dir $dir/b; rm -rf $dir"
 else
