@@ -21,6 +21,9 @@ take () {
 	failed=$((failed + ${f:-0} + ${e:-0}))
 	echo "   $1: ${p:-0} passed, $((${f:-0} + ${e:-0})) failed, ${s:-0} skipped"
 	sed -n -E '/^(FAIL|ERROR):/p' "$2" | head -n 40
+	# Why tests were skipped, each reason once.
+	sed -n 's/^SKIP: .*# SKIP *//p; s/^SKIP: [^ ]* - //p' "$2" | sort |
+		uniq -c | sed 's/^ *\([0-9]*\) /      \1 skipped: /'
 }
 
 # step NAME COMMAND...: a step without totals of its own counts as one test
@@ -75,5 +78,8 @@ for s in $steps; do
 done
 
 echo
+if [ -z "${FIXTURES-}" ]; then
+	echo "Tests on recordings of real servers were skipped: FIXTURES=dir names them."
+fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
