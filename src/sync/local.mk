@@ -1,2 +1,4 @@
 noinst_LIBRARIES += src/sync/libsync.a
-src_sync_libsync_a_SOURCES =
+src_sync_libsync_a_SOURCES = \
+	src/sync/fold.c src/sync/fold.h \
+	src/sync/fold_out.c src/sync/fold_priv.h

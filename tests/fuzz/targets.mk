@@ -65,3 +65,8 @@ endif
 tests_fuzz_fuzz_document_SOURCES = tests/fuzz/fuzz_document.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_document_LDADD = src/sandbox/libsandbox.a $(FUZZ_LIBS) $(ROCKSDB_LIBS)
 tests_fuzz_fuzz_document_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+FUZZ_BINS += tests/fuzz/fuzz_fold
+tests_fuzz_fuzz_fold_SOURCES = tests/fuzz/fuzz_fold.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_fold_LDADD = src/sync/libsync.a $(FUZZ_LIBS)
+tests_fuzz_fuzz_fold_LDFLAGS = $(FUZZ_LDFLAGS_ALL)

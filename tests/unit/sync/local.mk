@@ -1,1 +1,12 @@
 # Tests of src/sync.
+if HAVE_CUNIT
+UNIT_SYNC = tests/unit/sync/test_fold
+check_PROGRAMS += $(UNIT_SYNC)
+TESTS += $(UNIT_SYNC)
+# Decisions only: no HTTP, no loop.
+SYNC_TEST_LIBS = tests/lib/libtest.a src/sync/libsync.a src/ipc/libipc.a \
+	src/vpack/libvpack.a src/json/libjson.a src/base/libbase.a \
+	$(JSONC_LIBS) $(XXHASH_LIBS) $(CUNIT_LIBS) -lm
+tests_unit_sync_test_fold_SOURCES = tests/unit/sync/test_fold.c
+tests_unit_sync_test_fold_LDADD = $(SYNC_TEST_LIBS)
+endif
