@@ -14,6 +14,7 @@ include tests/unit/conf/local.mk
 include tests/unit/http/local.mk
 include tests/unit/sandbox/local.mk
 include tests/unit/queue/local.mk
+include tests/recovery/local.mk
 include tests/unit/arango/local.mk
 include tests/unit/sync/local.mk
 include tests/unit/master/local.mk

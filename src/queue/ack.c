@@ -5,7 +5,7 @@
  *
  *	 0  8	41 51 41 43 4b 0d 0a 1a	"AQACK", CR LF ^Z
  *	 8  4	version (1)
- *	12  4	CRC32C of the block from 16 on
+ *	12  4	CRC32C of the block without this field
  *	16  8	position of this block in the file
  *	24  8	number of the file: another one after each compaction
  *	32  4	bytes of entries
@@ -184,6 +184,12 @@ decode_entry(struct ack_store *s, struct rbuf *m)
 
 /* --- blocks -------------------------------------------------------------- */
 
+static uint32_t
+block_crc(const uint8_t *p, size_t len)
+{
+	return crc32c(crc32c(0, p, 12), p + 16, len - 16);
+}
+
 /* Give b, which has room for the head in front, its head. */
 static void
 finish_block(struct buf *b, uint64_t at, uint64_t file_number, uint32_t n)
@@ -202,7 +208,7 @@ finish_block(struct buf *b, uint64_t at, uint64_t file_number, uint32_t n)
 	put_u32(&head, n);
 	memcpy(b->data, head.data, BLOCK_HEAD_BYTES);
 	buf_reset(&head);
-	put_u32(&head, crc32c(0, b->data + 16, b->len - 16));
+	put_u32(&head, block_crc(b->data, b->len));
 	memcpy(b->data + 12, head.data, 4);
 	buf_free(&head);
 }
@@ -234,7 +240,7 @@ check_block(const struct buf *file, uint64_t at, uint64_t *file_number,
 	whole = BLOCK_HEAD_BYTES + (((uint64_t)bytes + 7) & ~(uint64_t)7);
 	if (whole > file->len - at)
 		return ERR_TRUNCATED;
-	if (crc != crc32c(0, file->data + at + 16, (size_t)whole - 16))
+	if (crc != block_crc(file->data + at, (size_t)whole))
 		return ERR_CORRUPT;
 	if (version != ACK_VERSION)
 		return ERR_VERSION;
