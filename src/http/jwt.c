@@ -26,7 +26,7 @@ static int	check_header(const char *s, size_t n);
 static int	check_signature(const struct jwt_secrets *secrets,
 		    const char *token, size_t nsigned, const char *sig,
 		    size_t nsig);
-static int	read_claims(struct json_object *o, double now,
+static int	read_claims(struct json_object *o, double now, bool any_issuer,
 		    struct jwt_claims *c);
 
 bool
@@ -227,13 +227,13 @@ read_exp(struct json_object *v, double now, struct jwt_claims *c)
 	return c->exp <= now || c->exp <= 0 ? ERR_TIMEOUT : 0;
 }
 
+/* Who the token speaks for; see jwt_verify(). */
 static int
-read_claims(struct json_object *o, double now, struct jwt_claims *c)
+read_subject(struct json_object *o, struct jwt_claims *c)
 {
 	struct json_object	*v;
 	const char		*user;
 	size_t			 n;
-	int			 r;
 
 	if (!string_is(o, "iss", "arangodb"))
 		return ERR_FORMAT;
@@ -248,6 +248,20 @@ read_claims(struct json_object *o, double now, struct jwt_claims *c)
 		c->superuser = true;
 	} else
 		return ERR_FORMAT;
+	return 0;
+}
+
+static int
+read_claims(struct json_object *o, double now, bool any_issuer,
+    struct jwt_claims *c)
+{
+	struct json_object	*v;
+	int			 r;
+
+	if (any_issuer)
+		c->user = xstrdup("");
+	else if ((r = read_subject(o, c)) != 0)
+		return r;
 	if (json_object_object_get_ex(o, "allowed_paths", &v) &&
 	    (r = read_paths(v, c)) != 0)
 		return r;
@@ -256,9 +270,9 @@ read_claims(struct json_object *o, double now, struct jwt_claims *c)
 	return 0;
 }
 
-int
-jwt_verify(const struct jwt_secrets *secrets, const char *token, size_t len,
-    double now, struct jwt_claims *claims)
+static int
+verify(const struct jwt_secrets *secrets, const char *token, size_t len,
+    double now, bool any_issuer, struct jwt_claims *claims)
 {
 	struct jwt_claims	 c = { 0 };
 	struct json_object	*o;
@@ -283,7 +297,7 @@ jwt_verify(const struct jwt_secrets *secrets, const char *token, size_t len,
 	/* Only now, so that strangers cannot reach the JSON parser twice. */
 	if ((r = parse_part(dot1 + 1, (size_t)(dot2 - dot1 - 1), &o)) != 0)
 		return r;
-	r = read_claims(o, now, &c);
+	r = read_claims(o, now, any_issuer, &c);
 	json_object_put(o);
 	if (r != 0) {
 		jwt_claims_free(&c);
@@ -291,6 +305,20 @@ jwt_verify(const struct jwt_secrets *secrets, const char *token, size_t len,
 	}
 	*claims = c;
 	return 0;
+}
+
+int
+jwt_verify(const struct jwt_secrets *secrets, const char *token, size_t len,
+    double now, struct jwt_claims *claims)
+{
+	return verify(secrets, token, len, now, false, claims);
+}
+
+int
+jwt_verify_any_issuer(const struct jwt_secrets *secrets, const char *token,
+    size_t len, double now, struct jwt_claims *claims)
+{
+	return verify(secrets, token, len, now, true, claims);
 }
 
 bool

@@ -66,6 +66,14 @@ struct jwt_claims {
  */
 int	jwt_verify(const struct jwt_secrets *secrets, const char *token,
 	    size_t len, double now, struct jwt_claims *claims);
+/*
+ * The same for ArangoSync's own endpoints: signature, exp and allowed_paths
+ * are checked; iss, server_id and preferred_username may be anything or absent
+ * [product reference 3.2: callers send different ones].
+ */
+int	jwt_verify_any_issuer(const struct jwt_secrets *secrets,
+	    const char *token, size_t len, double now,
+	    struct jwt_claims *claims);
 bool	jwt_path_is_allowed(const struct jwt_claims *claims, const char *path);
 void	jwt_claims_free(struct jwt_claims *claims);
 

@@ -3,7 +3,7 @@
  *
  * Ranges: 0x01xx supervisor and child, 0x02xx sandbox supervisor and server,
  * 0x03xx sandbox command and supervisor, 0x04xx processes of a mesh and their
- * supervisor (proc/mesh.h).  Requests are even, answers odd.
+ * supervisor (proc/mesh.h), 0x05xx api and control.  Requests are even, answers odd.
  * Numbers of retired messages stay here as comments.  Changing anything
  * raises PROC_PROTOCOL_VERSION (proc/contract.h).
  */
@@ -66,7 +66,14 @@
 	 * process, with one end of a socketpair */			\
 	X(MSG_MESH_CONNECT,		0x0406)				\
 	/* supervisor: str what, with a descriptor open for reading */	\
-	X(MSG_MESH_FILE,		0x0408)
+	X(MSG_MESH_FILE,		0x0408)				\
+									\
+	/* api to control: str method, str path, str query, str who,	\
+	 * bytes body */						\
+	X(MSG_API_CALL_REQ,		0x0500)				\
+	/* control: u16 status, str URL of the master that can answer	\
+	 * ("": this one did), bytes JSON body */			\
+	X(MSG_API_CALL_ANS,		0x0501)
 
 enum message {
 #define X(name, number)	name = number,

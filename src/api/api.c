@@ -1,0 +1,286 @@
+/* api.c - the HTTPS server of a master */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "ev/fiber.h"
+#include "ev/loop.h"
+
+#define FILE_MAX_BYTES	((size_t)4 * 1024 * 1024)
+
+struct asked {
+	struct api	*api;
+	struct http_req	*req;
+};
+
+/* ---- routes that need nobody else ---------------------------------------------- */
+
+static void
+get_version(struct api *a, struct http_req *req)
+{
+	struct buf	 b = BUF_INIT;
+
+	buf_printf(&b, "{\"version\":\"%s\",\"build\":\"%s\"}",
+	    a->conf->version, a->conf->build);
+	http_reply(req, 200, "application/json", &b);
+	buf_free(&b);
+}
+
+static void
+get_role(struct api *a, struct http_req *req)
+{
+	static const char	 text[] = "{\"role\":\"master\"}";
+
+	http_reply_bytes(req, 200, "application/json", text,
+	    sizeof(text) - 1);
+}
+
+static void
+get_metrics(struct api *a, struct http_req *req)
+{
+	struct buf	 b = BUF_INIT;
+
+	metrics_write_text(a->metrics, &b);
+	http_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
+	buf_free(&b);
+}
+
+static const struct {
+	const char	*path;
+	void		(*fn)(struct api *, struct http_req *);
+} own_routes[] = {
+	{ "/_api/version", get_version },
+	{ "/_api/role", get_role },
+	{ "/metrics", get_metrics }
+};
+
+static void
+serve(void *arg)
+{
+	struct asked	*q = arg;
+	struct api	*a = q->api;
+	struct http_req	*req = q->req;
+	enum api_who	 who;
+	size_t		 i;
+
+	free(q);
+	metrics_inc(a->requests);
+	if ((who = api_authenticate(a, req)) == API_NOBODY) {
+		metrics_inc(a->denied);
+		http_reply_header(req, "www-authenticate",
+		    "Bearer realm=\"arangosync\"");
+		api_refuse(req, 401, "unauthorized");
+		goto out;
+	}
+	for (i = 0; i < NITEMS(own_routes); i++)
+		if (http_req_method(req) == HTTP_GET &&
+		    strcmp(http_req_path(req), own_routes[i].path) == 0) {
+			own_routes[i].fn(a, req);
+			goto out;
+		}
+	api_ask_control(a, req, who);
+out:
+	http_req_release(&req);
+}
+
+static void
+on_request(struct http_req *req, void *arg)
+{
+	struct asked	*q = xmalloc(sizeof(*q));
+
+	q->api = arg;
+	q->req = http_req_hold(req);
+	fiber_spawn(q->api->loop, serve, q);
+}
+
+/* ---- certificates and the socket ---------------------------------------------------- */
+
+/* A new context from what was read; the old one stays when that is no good. */
+static int
+make_tls(struct api *a)
+{
+	struct tls_server_opts	 o = { .pem = a->keyfile.data,
+				    .pem_len = a->keyfile.len };
+	struct err_msg		 m = { "" };
+	int			 r;
+
+	if (a->client_ca.len != 0) {
+		o.ca_pem = a->client_ca.data;
+		o.ca_pem_len = a->client_ca.len;
+		o.client_auth = TLS_CLIENT_CERT_OPTIONAL;
+	}
+	r = tls_server_reload(&o, &a->tls, &m);
+	if (r == 0 && a->server != NULL)
+		http_server_set_tls(a->server, a->tls);
+	if (r != 0)
+		log_error("--server.keyfile %s, --server.client-cafile %s: "
+		    "%s%s", a->conf->keyfile, a->conf->client_ca_file == NULL ?
+		    "-" : a->conf->client_ca_file, m.text, a->tls == NULL ? "" :
+		    "; the certificate in use is kept");
+	return r;
+}
+
+/* Serve as soon as the socket and the key are there. */
+static void
+begin(struct api *a)
+{
+	struct http_server_opts	 o = HTTP_SERVER_OPTS_INIT;
+	struct err_msg		 m = { "" };
+	bool			 complete;
+
+	complete = a->keyfile.len != 0 &&
+	    (a->conf->client_ca_file == NULL || a->client_ca.len != 0);
+	if (!complete)
+		return;
+	if (make_tls(a) != 0 && a->tls == NULL) {
+		proc_child_fail(a->m->child, PROC_EXIT_TLS,
+		    "the certificate and key cannot be used");
+		loop_stop(a->loop);
+		return;
+	}
+	if (a->server != NULL || a->listen_fd == -1)
+		return;
+	o.fd = a->listen_fd;
+	a->listen_fd = -1;
+	o.tls = a->tls;
+	o.max_connections = API_CONNECTIONS_MAX;
+	o.max_body_bytes = API_BODY_MAX_BYTES;
+	o.max_total_body_bytes = API_BODIES_MAX_BYTES;
+	o.request_timeout_ms = API_REQUEST_TIMEOUT_MS;
+	o.handler = on_request;
+	o.arg = a;
+	if (http_server_new(a->loop, &o, &a->server, &m) != 0) {
+		proc_child_fail_text(a->m->child, PROC_EXIT_PORT, m.text);
+		loop_stop(a->loop);
+	}
+}
+
+static int
+read_file(int fd, struct buf *b)
+{
+	char	 piece[65536];
+	ssize_t	 n;
+	off_t	 at = 0;
+
+	buf_reset(b);
+	while ((n = pread(fd, piece, sizeof(piece), at)) > 0) {
+		at += n;
+		if ((size_t)at > FILE_MAX_BYTES)
+			return ERR_TOO_BIG;
+		buf_append(b, piece, (size_t)n);
+	}
+	return n == 0 ? 0 : ERR_FORMAT;
+}
+
+static void
+take_secret(struct api *a, const struct buf *b)
+{
+	struct jwt_secrets	 new = { .count = 0 };
+	struct err_msg		 m = { "" };
+	size_t			 from = 0, to = b->len;
+
+	while (from < to && strchr(" \t\r\n", b->data[from]) != NULL)
+		from++;
+	while (to > from && strchr(" \t\r\n", b->data[to - 1]) != NULL)
+		to--;
+	if (jwt_secrets_add(&new, b->data + from, to - from, &m) != 0) {
+		log_error("--master.jwt-secret %s: %s",
+		    a->conf->master_jwt_file, m.text);
+		return;
+	}
+	jwt_secrets_clear(&a->secrets);
+	a->secrets = new;
+}
+
+static void
+on_file(void *arg, const char *what, int fd)
+{
+	struct api	*a = arg;
+	struct buf	 b = BUF_INIT;
+
+	if (strcmp(what, DAEMON_FILE_LISTEN) == 0) {
+		/* Sent again at each reload; the first one is in use. */
+		if (a->server != NULL || a->listen_fd != -1)
+			close(fd);
+		else
+			a->listen_fd = fd;
+		begin(a);
+		return;
+	}
+	if (read_file(fd, &b) != 0 || b.len == 0)
+		log_error("--%s: the file is empty or cannot be read", what);
+	else if (strcmp(what, DAEMON_FILE_MASTER_JWT) == 0)
+		take_secret(a, &b);
+	else if (strcmp(what, DAEMON_FILE_KEYFILE) == 0) {
+		buf_free(&a->keyfile);
+		a->keyfile = b;
+		b = (struct buf)BUF_INIT;
+		begin(a);
+	} else if (strcmp(what, DAEMON_FILE_CLIENT_CA) == 0) {
+		buf_free(&a->client_ca);
+		a->client_ca = b;
+		b = (struct buf)BUF_INIT;
+		begin(a);
+	}
+	close(fd);
+	if (b.data != NULL)
+		explicit_bzero(b.data, b.len);
+	buf_free(&b);
+}
+
+/* ---- life --------------------------------------------------------------------------- */
+
+static void
+on_connect(void *arg, const char *name, unsigned class, uint32_t generation,
+    int fd)
+{
+	if (class == DAEMON_CONTROL)
+		api_connect_control(arg, fd);
+	else
+		close(fd);
+}
+
+static void
+make_metrics(struct api *a)
+{
+	a->metrics = metrics_new();
+	a->requests = metrics_counter(a->metrics,
+	    "arangosync_master_api_requests",
+	    "Requests received by the API.", NULL);
+	a->denied = metrics_counter(a->metrics,
+	    "arangosync_master_api_denied",
+	    "Requests without good credentials.", NULL);
+	(void)metrics_counter(a->metrics,
+	    "arangosync_master_worker_registrations",
+	    "Total number of registrations", NULL);
+}
+
+int
+api_main(struct member *m)
+{
+	struct http_client_opts	 co = HTTP_CLIENT_OPTS_INIT;
+	struct api		*a = xcalloc(1, sizeof(*a));
+	struct err_msg		 em = { "" };
+	int			 r;
+
+	if ((r = daemon_child_begin(m)) != 0)
+		return r;
+	a->m = m;
+	a->conf = daemon_conf_of(m);
+	a->loop = m->child->loop;
+	a->listen_fd = -1;
+	/* Other masters and coordinators of our own datacenter. */
+	co.no_verify = true;
+	if (http_client_new(a->loop, &co, &a->client, &em) != 0)
+		return proc_child_fail_text(m->child, PROC_EXIT_START, em.text);
+	make_metrics(a);
+	member_on_connect(m, on_connect, a);
+	member_on_file(m, on_file, a);
+	member_ready(m);
+	(void)loop_run(a->loop);
+	return a->tls == NULL ? PROC_EXIT_TLS : PROC_EXIT_OK;
+}

@@ -1,0 +1,330 @@
+/*
+ * control.c - leader election and the loop that keeps our keys in the agency.
+ *
+ * Two masters never lead at once as long as clocks run at the same speed: the
+ * lease is counted from before the request that took it went out, so we stop
+ * believing in it before the agency lets somebody else have it (R23).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fsx.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "ev/loop.h"
+#include "ipc/codec.h"
+#include "ipc/peer.h"
+#include "ipc/rules.h"
+#include "master/control.h"
+
+#define SECRET_MAX_BYTES	4096
+#define CALL_MAX_BYTES		((size_t)1024 * 1024 + 65536)
+
+static int	on_call(struct msg_in *);
+
+static const struct msg_rule	 from_api[] = {
+	{ MSG_API_CALL_REQ, 1, 20, CALL_MAX_BYTES, on_call },
+	{ 0, 0, 0, 0, NULL }
+};
+
+/* ---- who we are ---------------------------------------------------------------- */
+
+/* The id that was made at the first start with this data directory. */
+static int
+load_id(struct control *c)
+{
+	struct buf	 b = BUF_INIT;
+	char		*path = xasprintf("%s/master-id", c->conf->data_dir);
+	int		 r;
+
+	r = fsx_read_file(path, 64, &b);
+	if (r == 0 && b.len == 32 &&
+	    strspn(buf_cstr(&b), "0123456789abcdef") == 32)
+		memcpy(c->id, b.data, 32);
+	else if (r == 0)
+		r = ERR_FORMAT;
+	else if (r == -ENOENT) {
+		rand_hex(c->id, 32);
+		r = fsx_replace(path, c->id, 32, 0600);
+	}
+	c->id[32] = '\0';
+	if (r != 0)
+		log_error("%s: %s; it holds the id of this master, 32 hex "
+		    "digits: remove it to get a new one", path, err_text(r));
+	buf_free(&b);
+	free(path);
+	return r;
+}
+
+/* ---- the cluster ----------------------------------------------------------------- */
+
+static void
+open_cluster(struct control *c)
+{
+	struct arango_opts	 o = ARANGO_OPTS_INIT;
+	struct err_msg		 m = { "" };
+
+	o.name = "own cluster";
+	o.endpoints = c->conf->cluster_endpoints;
+	/* Servers of a cluster have certificates of their own making; the
+	 * token is what we trust them with, as the original did. */
+	o.no_verify = true;
+	if (c->secret.len != 0) {
+		o.jwt_secret = c->secret.data;
+		o.jwt_secret_len = c->secret.len;
+	}
+	if (arango_new(c->loop, &o, &c->cluster, &m) != 0)
+		fatal("%s", m.text);
+	c->agency = arango_agency_new(c->cluster, NULL);
+	arango_agency_set_patience(c->agency, CONTROL_RENEW_MS);
+}
+
+static void
+on_file(void *arg, const char *what, int fd)
+{
+	struct control	*c = arg;
+	char		 text[SECRET_MAX_BYTES];
+	ssize_t		 n;
+	size_t		 b = 0, e;
+
+	if (strcmp(what, DAEMON_FILE_CLUSTER_JWT) != 0) {
+		close(fd);
+		return;
+	}
+	n = pread(fd, text, sizeof(text), 0);
+	close(fd);
+	if (n < 0)
+		return;
+	e = (size_t)n;
+	while (b < e && strchr(" \t\r\n", text[b]) != NULL)
+		b++;
+	while (e > b && strchr(" \t\r\n", text[e - 1]) != NULL)
+		e--;
+	if (e == b) {
+		log_error("--cluster.jwt-secret %s: the file is empty; the "
+		    "secret in use is kept", c->conf->cluster_jwt_file);
+	} else if (c->cluster == NULL) {
+		buf_append(&c->secret, text + b, e - b);
+		open_cluster(c);
+	} else if (c->secret.len != e - b ||
+	    memcmp(c->secret.data, text + b, e - b) != 0) {
+		/* Our lock and our id let the next process lead at once. */
+		log_notice("the cluster's JWT secret has changed; control "
+		    "starts anew with it");
+		loop_stop(c->loop);
+	}
+	explicit_bzero(text, sizeof(text));
+}
+
+/* ---- the loop -------------------------------------------------------------------- */
+
+static void
+note_state(struct control *c)
+{
+	struct json_object	*o = NULL;
+	struct err_msg		 m = { "" };
+	bool			 leads;
+
+	if (arango_agency_get(c->agency, CONTROL_ROOT, &o, &m) == 0) {
+		json_object_put(c->state);
+		c->state = o;
+		c->seen_ms = loop_now_ms(c->loop);
+		if (c->was_away)
+			log_notice("the agency answers again");
+		c->was_away = false;
+	} else if (!c->was_away) {
+		log_warning("the agency cannot be reached: %s; trying again",
+		    m.text);
+		c->was_away = true;
+	}
+	leads = control_is_leader(c);
+	if (leads != c->was_leader)
+		log_notice("master %s: %s", c->id,
+		    leads ? "leads" : "does not lead");
+	c->was_leader = leads;
+}
+
+/* masters/<id>: our endpoint, for as long as we live. */
+static int
+register_master(struct control *c, struct err_msg *m)
+{
+	struct agency_trx	 t = AGENCY_TRX_INIT;
+	struct json_object	*endpoint, *version;
+	char			*path, *text;
+	int			 r;
+
+	path = xasprintf(CONTROL_ROOT "/masters/%s", c->id);
+	text = xasprintf("%s+%s", c->conf->version, c->conf->build);
+	endpoint = json_object_new_string(c->conf->server_endpoint);
+	version = json_object_new_string(text);
+	agency_trx_set(&t, path, endpoint, CONTROL_TTL_S);
+	if (arango_lease_is_held(&c->lease, loop_now_ms(c->loop)))
+		agency_trx_set(&t, CONTROL_ROOT "/programVersion", version, 0);
+	r = arango_agency_write(c->agency, &t, NULL, m);
+	agency_trx_free(&t);
+	json_object_put(endpoint);
+	json_object_put(version);
+	free(path);
+	free(text);
+	return r;
+}
+
+static void
+keep_lease(struct control *c)
+{
+	struct err_msg	 m = { "" };
+	int		 r;
+
+	if (c->lease.held)
+		r = arango_lease_renew(c->agency, &c->lease, &m);
+	else	/* our id there: we were killed, and hold the data lock (R24) */
+		r = arango_lease_take(c->agency, &c->lease, true, NULL, &m);
+	if (r != 0 && r != ERR_EXISTS && r != ERR_BAD_STATE)
+		log_debug("lease: %s", m.text);
+}
+
+static void
+main_fiber(void *arg)
+{
+	struct control	*c = arg;
+	struct err_msg	 m;
+	uint64_t	 now;
+	bool		 due;
+
+	while (!c->stopping) {
+		if (c->agency == NULL) {
+			fiber_sleep_ms(20);
+			continue;
+		}
+		now = loop_now_ms(c->loop);
+		due = c->renewed_ms == 0 ||
+		    now - c->renewed_ms >= CONTROL_RENEW_MS;
+		if (due || !c->lease.held)
+			keep_lease(c);
+		if (due && register_master(c, &m) == 0)
+			c->renewed_ms = now;
+		note_state(c);
+		fiber_sleep_ms(CONTROL_LOOK_MS);
+	}
+	/* Let another master have it now instead of after the ttl. */
+	if (c->agency != NULL && c->lease.held)
+		(void)arango_lease_release(c->agency, &c->lease, &m);
+	loop_stop(c->loop);
+}
+
+/* ---- the api process --------------------------------------------------------------- */
+
+static int
+on_api_message(struct peer *p, const struct frame *f, void *arg)
+{
+	return msg_dispatch(from_api, 1, arg, p, f);
+}
+
+static void
+on_api_lost(struct peer *p, int why, void *arg)
+{
+	struct control	*c = arg;
+
+	if (c->api == p)
+		c->api = NULL;
+	peer_free(&p);
+}
+
+static const struct peer_ops	 api_ops = {
+	.message = on_api_message, .lost = on_api_lost
+};
+
+static void
+on_connect(void *arg, const char *name, unsigned class, uint32_t generation,
+    int fd)
+{
+	struct control	*c = arg;
+
+	if (class != DAEMON_API) {
+		close(fd);
+		return;
+	}
+	if (c->api != NULL)
+		peer_free(&c->api);
+	c->api_count++;
+	c->api = peer_new(fd, name, &api_ops, c);
+	peer_set_limits(c->api, CALL_MAX_BYTES, PEER_LOW_BYTES,
+	    PEER_HIGH_BYTES);
+	if (peer_attach(c->api, c->loop) != 0)
+		peer_free(&c->api);
+}
+
+static int
+on_call(struct msg_in *in)
+{
+	struct control_call	*call = xcalloc(1, sizeof(*call));
+	const uint8_t		*body;
+	size_t			 len;
+	int			 r;
+
+	call->c = in->ctx;
+	call->api_count = call->c->api_count;
+	call->id = in->id;
+	if ((r = get_str_dup(&in->body, 16, &call->method)) != 0 ||
+	    (r = get_str_dup(&in->body, 32768, &call->path)) != 0 ||
+	    (r = get_str_dup(&in->body, 32768, &call->query)) != 0 ||
+	    (r = get_str_dup(&in->body, 1024, &call->who)) != 0 ||
+	    (r = get_bytes(&in->body, &body, &len)) != 0 ||
+	    (r = get_end(&in->body)) != 0) {
+		free(call->method);
+		free(call->path);
+		free(call->query);
+		free(call->who);
+		free(call);
+		return r;
+	}
+	buf_append(&call->body, body, len);
+	fiber_spawn(call->c->loop, control_answer_call, call);
+	return 0;
+}
+
+/* ---- life -------------------------------------------------------------------------- */
+
+static void
+on_stop(void *arg, enum proc_stop_why why)
+{
+	struct control	*c = arg;
+
+	c->stopping = true;
+	if (why == PROC_STOP_ORPHANED || c->agency == NULL)
+		loop_stop(c->loop);
+}
+
+int
+control_main(struct member *m)
+{
+	struct control	*c = xcalloc(1, sizeof(*c));
+	int		 r;
+
+	if ((r = daemon_child_begin(m)) != 0)
+		return r;
+	c->m = m;
+	c->conf = daemon_conf_of(m);
+	c->loop = m->child->loop;
+	if (load_id(c) != 0)
+		return proc_child_fail(m->child, PROC_EXIT_IO,
+		    "the id of this master cannot be read or written");
+	c->id_json = json_object_new_string(c->id);
+	c->lease = (struct agency_lease){
+		.path = CONTROL_ROOT "/leader", .value = c->id_json,
+		.ttl_s = CONTROL_TTL_S
+	};
+	member_on_connect(m, on_connect, c);
+	member_on_file(m, on_file, c);
+	proc_child_on_stop(m->child, on_stop, c);
+	if (c->conf->cluster_jwt_file == NULL)
+		open_cluster(c);
+	member_ready(m);
+	fiber_spawn(c->loop, main_fiber, c);
+	(void)loop_run(c->loop);
+	return PROC_EXIT_OK;
+}

@@ -1,0 +1,79 @@
+/*
+ * control.h - the process that decides: it leads or does not, keeps the
+ * daemon's state in the agency, and answers what operators ask.
+ *
+ * State is below /arangodb/arangosync in the agency of our own cluster, where
+ * operators look for it and where the original had it (product reference 1.5,
+ * 1.6): `leader` and `masters/<id>` with a ttl of 30 s, `programVersion`,
+ * `synchronizationState`; ours is below `x/`.
+ */
+#ifndef MASTER_CONTROL_H
+#define MASTER_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <json-c/json.h>
+
+#include "arango/agency.h"
+#include "arango/conn.h"
+#include "base/buf.h"
+#include "ev/fiber.h"
+#include "master/daemon.h"
+
+#define CONTROL_ROOT		"/arangodb/arangosync"
+#define CONTROL_TTL_S		30	/* of leader and masters/<id> */
+#define CONTROL_RENEW_MS	10000
+#define CONTROL_LOOK_MS		1000	/* who does not lead looks that often */
+/* /_api/health tells that the agency is away after that time. */
+#define CONTROL_AWAY_MS		30000
+#define CONTROL_MESSAGE_TIMEOUT_NS	((int64_t)3600 * 1000000000)
+
+struct peer;
+
+struct control {
+	struct member	*m;
+	const struct daemon_conf *conf;
+	struct loop	*loop;
+	struct arango	*cluster;	/* NULL until its secret is there */
+	struct arango_agency *agency;
+	struct buf	 secret;	/* of the cluster, as it was read */
+	char		 id[33];	/* ours, kept in the data directory */
+	struct peer	*api;		/* NULL while it is away */
+	uint64_t	 api_count;	/* connections to it so far */
+
+	struct json_object *id_json;
+	struct agency_lease lease;
+	uint64_t	 renewed_ms;	/* lease and masters/<id> */
+	uint64_t	 seen_ms;	/* the agency answered; 0: never */
+	struct json_object *state;	/* what is below CONTROL_ROOT, or NULL */
+	bool		 was_leader;	/* as last logged */
+	bool		 was_away;
+	bool		 stopping;
+};
+
+/* The process. */
+int	control_main(struct member *m);
+
+/* control_state.c: values below CONTROL_ROOT as last seen. */
+/* Id of the leading master, or NULL. */
+const char *control_leader_id(const struct control *c);
+/* Where that master is reached from inside the datacenter, or NULL. */
+const char *control_leader_endpoint(const struct control *c);
+bool	control_is_leader(const struct control *c);
+int64_t	control_message_timeout_ns(const struct control *c);
+/* Value at a path of names below CONTROL_ROOT, NULL at the end; or NULL. */
+struct json_object *control_state_at(const struct control *c, ...)
+	    __attribute__((sentinel));
+
+/* control_api.c: answer a call of the API; runs in a fiber. */
+struct control_call {
+	struct control	*c;
+	uint32_t	 id;		/* of the request frame */
+	uint64_t	 api_count;	/* on which connection it came */
+	char		*method, *path, *query, *who;
+	struct buf	 body;
+};
+void	control_answer_call(void *call);
+
+#endif
