@@ -497,7 +497,8 @@ refusal_from_vpack(const struct buf *b, struct refusal *r)
 	if ((v = vp_get(b->data, "errorNum")) != NULL &&
 	    vp_get_uint(v, &n) == 0 && n < 1000000)
 		r->num = (int)n;
-	if ((s = vp_get_string(vp_get(b->data, "errorMessage"), &len)) != NULL) {
+	s = vp_get_string(vp_get(b->data, "errorMessage"), &len);
+	if (s != NULL) {
 		len = MIN(len, sizeof(r->text) - 1);
 		memcpy(r->text, s, len);
 		r->text[len] = '\0';

@@ -24,7 +24,7 @@ struct auth {
 	/* Tokens that we made, one per secret, and when to make the next. */
 	char			*made[JWT_MAX_SECRETS];
 	uint64_t		 renew_ms[JWT_MAX_SECRETS];
-	unsigned		 epoch;		/* credentials were looked at anew */
+	unsigned		 epoch;		/* of the credentials */
 	struct fiber_mutex	 repair;
 	uint64_t		 denied_ms;	/* nothing helped, lately */
 	/* From outside. */

@@ -3,8 +3,8 @@
  * through the coordinators.  All functions wait.
  *
  * Errors: 0, or negative with a sentence in m; *num (may be NULL) gets
- * arangod's number, for arango_react().  What is there already (create) or is not there
- * (drop) is success, as said at each.
+ * arangod's number, for arango_react().  What is there already (create) or is
+ * not there (drop) is success, as said at each.
  *
  * Facts: target reference 1, 2, 3, 10; source reference 2.6, 4.2, 9.
  */

@@ -240,7 +240,7 @@ arango_topology_read(struct arango_agency *ag, struct arango_topology **t,
 	json_object_put(root);
 	for (i = 0; r == 0 && i < (*t)->nservers; i++) {
 		s = &(*t)->servers[i];
-		/* What cannot be reached so will be an error when it is used. */
+		/* One that cannot be reached fails when it is used. */
 		if (*s->endpoint != '\0')
 			arango_server_put(a, s->id, s->role, s->endpoint, NULL,
 			    NULL);

@@ -26,7 +26,7 @@ struct wal_parser {
 	/* Of this response so far. */
 	uint64_t		 markers, bytes;
 	uint64_t		 last_tick;
-	uint32_t		 last_crc;	/* valid after wal_parse_feed() */
+	uint32_t		 last_crc;	/* of the last line fed */
 	/* In the piece that is being looked at: its last line. */
 	const char		*last_end;
 	bool			 only_end;
