@@ -93,6 +93,9 @@ hold_run(void *arg)
 		if (!h->stopped && !h->hurry)
 			arango_sleep(&h->nap, pause);
 	}
+	/* arango_hold_drop() may be at work. */
+	fiber_mutex_lock(&h->sending);
+	fiber_mutex_unlock(&h->sending);
 	free(h->client_info);
 	free(h);
 }
@@ -190,8 +193,8 @@ arango_hold_drop(struct arango_hold **hp, struct err_msg *m)
 		*m = em;
 	arango_answer_free(&ans);
 	free(path);
-	fiber_mutex_unlock(&h->sending);
 	arango_cancel(&h->nap);
+	fiber_mutex_unlock(&h->sending);
 	return r;
 }
 
