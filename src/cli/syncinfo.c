@@ -165,6 +165,9 @@ parse_outgoing(struct sync_info *info, struct err_msg *m)
 	for (i = 0; i < n; i++) {
 		o = json_object_array_get_idx(a, i);
 		info->n_out++;
+		if (!json_object_is_type(o, json_type_object))
+			return err_set(m, ERR_FORMAT,
+			    "outgoing.%zu is not an object", i);
 		if ((r = parse_side(o, &info->out[i], &why)) != 0 ||
 		    (r = parse_endpoints(info, o, "endpoint",
 		    &info->out[i].endpoints, &why)) != 0)

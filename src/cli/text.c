@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "json/text.h"
 
 static void
 complain_va(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
@@ -57,9 +58,10 @@ void
 cli_make_safe(char *s)
 {
 	unsigned char	*p = (unsigned char *)s;
+	int		 utf8 = text_is_utf8(s, strlen(s));
 
 	for (; *p != '\0'; p++) {
-		if (*p < 0x20 || *p == 0x7f)
+		if (*p < 0x20 || *p == 0x7f || (!utf8 && *p >= 0x80))
 			*p = '?';
 		/* U+0080 to U+009F are control characters as well. */
 		if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
