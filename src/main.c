@@ -12,6 +12,7 @@
 
 /* In the order of --help. */
 static const struct conf_command *const list[] = {
+	&cli_run_master,
 	&cli_configure_sync,
 	&cli_stop_sync,
 	&cli_abort_sync,
@@ -40,7 +41,8 @@ main(int argc, char **argv)
 {
 	static struct conf_command	 commands[NITEMS(list) + 1];
 	static struct cli_context	 context = {
-		.version_line = VERSION_LINE
+		.version_line = VERSION_LINE,
+		.build = BUILD_ID
 	};
 	static const struct conf_program program = {
 		.name = "arangosync",

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "api/api.h"
 #include "base/err.h"
@@ -18,6 +19,7 @@
 
 #define ANSWER_MAX_BYTES	((size_t)64 * 1024 * 1024)
 #define FORWARD_TIMEOUT_MS	30000
+#define FORWARD_TOKEN_S		60
 
 /* On the stack of the fiber that waits. */
 struct api_call {
@@ -172,24 +174,41 @@ on_passed(void *arg, struct http_result *res)
 }
 
 /*
- * The same request to the master that leads, with the same credentials (all
- * masters of a datacenter have the same secrets; a client certificate cannot
- * be passed on, which the leader answers with 401).  One hop: without the
- * header that asks for it.
+ * Credentials for the leader: we know who is asking, and vouch for it with a
+ * token of the secret that all masters of a datacenter share (a client
+ * certificate cannot be passed on).  Without such a secret: the caller's own.
+ */
+static char *
+forward_header(struct api *a, struct http_req *req)
+{
+	const char	*auth = http_req_header(req, "authorization");
+	char		*token, *line;
+
+	if (a->secrets.count == 0)
+		return auth == NULL ? NULL :
+		    xasprintf("authorization: %s", auth);
+	token = jwt_make_superuser(&a->secrets, "arangosync",
+	    (int64_t)time(NULL) + FORWARD_TOKEN_S);
+	line = xasprintf("authorization: bearer %s", token);
+	free(token);
+	return line;
+}
+
+/*
+ * The same request to the master that leads.  One hop: without the header
+ * that asks for it.
  */
 static bool
 pass_on(struct api *a, struct http_req *req, const char *leader)
 {
 	struct http_call_opts	 o = HTTP_CALL_OPTS_INIT;
 	struct passed		 p = { fiber_self(), false, 0, BUF_INIT };
-	const char		*auth, *headers[3] = { NULL, NULL, NULL };
-	char			*url, *line = NULL;
+	const char		*headers[3] = { NULL, NULL, NULL };
+	char			*url, *line = forward_header(a, req);
 	size_t			 len;
 
-	auth = http_req_header(req, "authorization");
 	headers[0] = "content-type: application/json";
-	if (auth != NULL)
-		headers[1] = line = xasprintf("authorization: %s", auth);
+	headers[1] = line;
 	url = xasprintf("%s%s", leader, http_req_target(req));
 	o.method = http_method_name(http_req_method(req));
 	o.url = url;

@@ -27,6 +27,7 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/remote_call.c \
 	src/cli/remote_priv.h \
 	src/cli/reset_failed_shard.c \
+	src/cli/run_master.c \
 	src/cli/set_message_timeout.c \
 	src/cli/stop_sync.c \
 	src/cli/syncinfo.c src/cli/syncinfo.h \

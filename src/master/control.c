@@ -122,8 +122,8 @@ on_file(void *arg, const char *what, int fd)
 
 /* ---- the loop -------------------------------------------------------------------- */
 
-static void
-note_state(struct control *c)
+void
+control_look(struct control *c)
 {
 	struct json_object	*o = NULL;
 	struct err_msg		 m = { "" };
@@ -207,7 +207,7 @@ main_fiber(void *arg)
 			keep_lease(c);
 		if (due && register_master(c, &m) == 0)
 			c->renewed_ms = now;
-		note_state(c);
+		control_look(c);
 		fiber_sleep_ms(CONTROL_LOOK_MS);
 	}
 	/* Let another master have it now instead of after the ttl. */

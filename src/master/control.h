@@ -55,6 +55,9 @@ struct control {
 /* The process. */
 int	control_main(struct member *m);
 
+/* Read our keys in the agency again.  Waits. */
+void	control_look(struct control *c);
+
 /* control_state.c: values below CONTROL_ROOT as last seen. */
 /* Id of the leading master, or NULL. */
 const char *control_leader_id(const struct control *c);

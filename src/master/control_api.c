@@ -183,7 +183,11 @@ put_message_timeout(struct control_call *call, struct json_object **out)
 	r = arango_agency_write(call->c->agency, &t, NULL, &m);
 	agency_trx_free(&t);
 	json_object_put(o);
-	return r == 0 ? 200 : say(out, 503, m.text);
+	if (r != 0)
+		return say(out, 503, m.text);
+	/* Who asks for it now gets what was set. */
+	control_look(call->c);
+	return 200;
 }
 
 /* ---- synchronisation ------------------------------------------------------------------ */

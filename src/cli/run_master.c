@@ -1,0 +1,141 @@
+/*
+ * run_master.c - arangosync run master
+ *
+ * Flags and defaults: product reference 2.2 and section 8, which says how the
+ * ArangoDB Starter and kube-arangodb call us.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "cli/cli.h"
+#include "master/control.h"
+#include "master/daemon.h"
+
+#define DATA_DIR_DEFAULT	"/var/lib/arangosync"
+
+static int	run(const struct conf *c, void *context);
+
+static const char *const	levels[] = {
+	"error", "warning", "notice", "info", "debug", "trace", NULL
+};
+static const char *const	mq_types[] = { "direct", NULL };
+
+static const struct conf_option	options[] = {
+	{ .name = "cluster.endpoint", .type = CONF_ENDPOINT_LIST,
+	  .flags = CONF_REQUIRED, .min = 8529, .arg = "URL",
+	  .group = "Own cluster",
+	  .help = "Coordinators of the cluster of this datacenter.  May be "
+	      "given several times." },
+	{ .name = "cluster.jwt-secret", .alias = "cluster.jwtSecret",
+	  .type = CONF_STRING, .flags = CONF_FILE_PATH, .arg = "FILE",
+	  .help = "File with the JWT secret of that cluster.  Leave it out "
+	      "for a cluster without authentication." },
+	{ .name = "server.port", .type = CONF_INT, .def = "8629", .min = 1,
+	  .max = 65535, .arg = "PORT", .group = "This master",
+	  .help = "Port to listen on." },
+	{ .name = "server.endpoint", .type = CONF_ENDPOINT, .min = 8629,
+	  .flags = CONF_REQUIRED, .arg = "URL",
+	  .help = "Endpoint under which other masters of this datacenter "
+	      "reach this one." },
+	{ .name = "master.endpoint", .type = CONF_ENDPOINT_LIST, .min = 8629,
+	  .arg = "URL",
+	  .help = "Endpoints under which the other datacenter reaches the "
+	      "masters of this one.  Without it: those of all masters." },
+	{ .name = "server.keyfile", .type = CONF_STRING,
+	  .flags = CONF_REQUIRED | CONF_FILE_PATH, .arg = "FILE",
+	  .help = "TLS certificate and key of this master." },
+	{ .name = "server.client-cafile", .type = CONF_STRING,
+	  .flags = CONF_FILE_PATH, .arg = "FILE",
+	  .help = "Certificates of the authorities whose client "
+	      "certificates are let in." },
+	{ .name = "master.jwt-secret", .alias = "master.jwtSecret",
+	  .type = CONF_STRING, .flags = CONF_FILE_PATH, .arg = "FILE",
+	  .help = "File with the secret of JWTs for masters." },
+	{ .name = "monitoring.token", .type = CONF_STRING,
+	  .flags = CONF_SECRET, .arg = "TOKEN",
+	  .help = "Bearer token that opens metrics and version." },
+	{ .name = "mq.type", .type = CONF_ENUM, .def = "direct",
+	  .choices = mq_types, .arg = "TYPE",
+	  .help = "Kind of message queue." },
+	{ .name = "data.dir", .type = CONF_STRING, .flags = CONF_FILE_PATH,
+	  .arg = "DIR", .group = "Process",
+	  .help = "Directory of this master.  Without it: $STATE_DIRECTORY, "
+	      "else the directory of --pid-file, else "
+	      DATA_DIR_DEFAULT "." },
+	{ .name = "pid-file", .type = CONF_STRING, .flags = CONF_FILE_PATH,
+	  .arg = "FILE", .help = "Write the process id there." },
+	{ .name = "user", .type = CONF_STRING, .arg = "USER",
+	  .help = "User that the processes become when started as root; the "
+	      "supervisor stays root, to read files again." },
+	{ .name = "log.file", .type = CONF_STRING, .flags = CONF_FILE_PATH,
+	  .arg = "FILE", .group = "Log",
+	  .help = "Log to this file instead of standard error; SIGHUP opens "
+	      "it again." },
+	{ .name = "log.level", .type = CONF_ENUM, .def = "info",
+	  .choices = levels, .arg = "LEVEL", .help = "How much is logged." },
+	{ .name = NULL }
+};
+
+static const struct conf_option *const	 tables[] = { options, NULL };
+
+const struct conf_command	cli_run_master = {
+	.words = "run master", .tables = tables, .run = run,
+	.summary = "Run the daemon of a datacenter.",
+	.help = "Runs in the foreground until SIGTERM.  SIGHUP opens the log "
+	    "file again and reads certificates and secrets again; what cannot "
+	    "be used is reported and the old one kept."
+};
+
+/* In the order of enum daemon_class.  control leaves last: it gives the lease
+ * back when nobody works for it any more. */
+static const struct mesh_class	 classes[DAEMON_CLASS_COUNT] = {
+	[DAEMON_CONTROL] = { .name = "control", .main = control_main,
+	    .stop_phase = 1, .backoff_min_ms = 100,
+	    .backoff_max_ms = 10000 },
+	[DAEMON_API] = { .name = "api", .main = api_main,
+	    .stop_phase = 0, .backoff_min_ms = 100, .backoff_max_ms = 10000 }
+};
+
+/* $STATE_DIRECTORY, the directory of the pid file, or the default. */
+static const char *
+data_dir(const struct conf *c)
+{
+	const char	*dir = conf_string(c, "data.dir");
+	const char	*pid = conf_string(c, "pid-file"), *slash;
+
+	if (dir != NULL)
+		return dir;
+	if ((dir = getenv("STATE_DIRECTORY")) != NULL && dir[0] != '\0')
+		return dir;
+	if (pid != NULL && (slash = strrchr(pid, '/')) != NULL &&
+	    slash != pid)
+		return xstrndup(pid, (size_t)(slash - pid));
+	return DATA_DIR_DEFAULT;
+}
+
+static int
+run(const struct conf *c, void *context)
+{
+	const struct cli_context *x = context;
+	struct daemon_conf	 d = {
+		.data_dir = data_dir(c),
+		.user = conf_string(c, "user"),
+		.pid_file = conf_string(c, "pid-file"),
+		.log_file = conf_string(c, "log.file"),
+		.log_level = conf_string(c, "log.level"),
+		.cluster_endpoints = conf_list(c, "cluster.endpoint", NULL),
+		.cluster_jwt_file = conf_string(c, "cluster.jwt-secret"),
+		.port = (uint16_t)conf_int(c, "server.port"),
+		.server_endpoint = conf_string(c, "server.endpoint"),
+		.master_endpoints = conf_list(c, "master.endpoint", NULL),
+		.keyfile = conf_string(c, "server.keyfile"),
+		.client_ca_file = conf_string(c, "server.client-cafile"),
+		.master_jwt_file = conf_string(c, "master.jwt-secret"),
+		.monitoring_token = conf_string(c, "monitoring.token"),
+		.version = PACKAGE_VERSION,
+		.build = x->build
+	};
+
+	return daemon_run(&d, classes);
+}
