@@ -1,4 +1,7 @@
 noinst_LIBRARIES += src/sync/libsync.a
 src_sync_libsync_a_SOURCES = \
 	src/sync/fold.c src/sync/fold.h \
-	src/sync/fold_out.c src/sync/fold_priv.h
+	src/sync/fold_out.c src/sync/fold_priv.h \
+	src/sync/position.c src/sync/position.h \
+	src/sync/resume.c \
+	src/sync/shard.c src/sync/shard.h

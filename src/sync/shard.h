@@ -123,12 +123,14 @@ enum shard_end {
 	SHARD_RECEIVE
 };
 
+#define SHARD_KEEP	UINT32_MAX	/* the deadline stays as it is */
+
 struct shard_edge {
 	enum shard_step		 from;
 	enum shard_event	 event;
 	enum shard_step		 next;
 	enum shard_action	 send, receive;
-	uint32_t		 deadline_ms;	/* of next; 0: none */
+	uint32_t		 deadline_ms;	/* of next; 0: none, or KEEP */
 };
 
 struct shard {
@@ -138,8 +140,10 @@ struct shard {
 	uint64_t		 since_ms;	/* step entered */
 	uint64_t		 deadline_ms;	/* absolute; UINT64_MAX: none */
 	uint32_t		 failures;	/* without running between */
-	bool			 behind;	/* over quota during a repair: once
-						 * more after it (R9) */
+	/* Something came that only another repair puts right (R9): the present
+	 * one is finished, then SAME and COPIED count as INTERRUPTED, and
+	 * RESUME_YES as RESUME_NO. */
+	bool			 once_more;
 	char			 reason[256];	/* of the last change */
 	/* Called after each change; may be NULL. */
 	void			(*changed)(void *arg, const struct shard *s,

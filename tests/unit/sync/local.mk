@@ -1,6 +1,6 @@
 # Tests of src/sync.
 if HAVE_CUNIT
-UNIT_SYNC = tests/unit/sync/test_fold
+UNIT_SYNC = tests/unit/sync/test_fold tests/unit/sync/test_shard
 check_PROGRAMS += $(UNIT_SYNC)
 TESTS += $(UNIT_SYNC)
 # Decisions only: no HTTP, no loop.
@@ -9,4 +9,6 @@ SYNC_TEST_LIBS = tests/lib/libtest.a src/sync/libsync.a src/ipc/libipc.a \
 	$(JSONC_LIBS) $(XXHASH_LIBS) $(CUNIT_LIBS) -lm
 tests_unit_sync_test_fold_SOURCES = tests/unit/sync/test_fold.c
 tests_unit_sync_test_fold_LDADD = $(SYNC_TEST_LIBS)
+tests_unit_sync_test_shard_SOURCES = tests/unit/sync/test_shard.c
+tests_unit_sync_test_shard_LDADD = $(SYNC_TEST_LIBS)
 endif
