@@ -70,3 +70,7 @@ FUZZ_BINS += tests/fuzz/fuzz_fold
 tests_fuzz_fuzz_fold_SOURCES = tests/fuzz/fuzz_fold.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_fold_LDADD = src/sync/libsync.a $(FUZZ_LIBS)
 tests_fuzz_fuzz_fold_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+FUZZ_BINS += tests/fuzz/fuzz_segment
+tests_fuzz_fuzz_segment_SOURCES = tests/fuzz/fuzz_segment.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_segment_LDADD = src/queue/libqueue.a $(FUZZ_LIBS)
+tests_fuzz_fuzz_segment_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
