@@ -30,6 +30,7 @@ static bool	step_ahead(struct conn *c, uint64_t *turn);
 static bool	step_linger(struct conn *c);
 static bool	head_complete(struct conn *c, size_t len);
 static int	body_begin(struct conn *c, const char **why);
+static void	body_count(struct conn *c, size_t n);
 static void	conn_dispatch(struct conn *c);
 static void	conn_refuse(struct conn *c, int status, const char *why);
 static void	conn_next_request(struct conn *c);
@@ -317,7 +318,7 @@ read_in(struct conn *c, uint64_t *turn)
 static bool
 step_head(struct conn *c, uint64_t *turn)
 {
-	size_t	 len, skip;
+	size_t	 len, skip, from;
 
 	/* Empty lines before a request are to be ignored (RFC 9112, 2.2). */
 	for (skip = 0; skip + 1 < c->in.len && c->in.data[skip] == '\r' &&
@@ -331,7 +332,13 @@ step_head(struct conn *c, uint64_t *turn)
 		/* The first byte starts the time of the request. */
 		if (c->scanned == 0)
 			set_deadline(c, c->srv->o.request_timeout_ms);
+		from = c->scanned;
 		len = http_head_find_end(c->in.data, c->in.len, &c->scanned);
+		if (len == 0 && !http_head_may_be(c->in.data, c->in.len,
+		    from)) {
+			conn_refuse(c, 400, "not an HTTP request");
+			return true;
+		}
 		if ((len == 0 ? c->in.len : len) > c->srv->o.max_header_bytes) {
 			if (memchr(c->in.data, '\n', c->in.len) == NULL)
 				conn_refuse(c, 414, "request target too long");
@@ -365,6 +372,7 @@ head_complete(struct conn *c, size_t len)
 	if (have > 0)
 		memcpy(c->body, c->in.data + len, have);
 	c->body_have = have;
+	body_count(c, have);
 	buf_consume(&c->in, len + have);
 	if (c->in.len == 0 && c->in.cap > 4 * CONN_READ_BYTES)
 		buf_free(&c->in);
@@ -399,9 +407,28 @@ body_begin(struct conn *c, const char **why)
 		*why = "out of memory; try again later";
 		return 503;
 	}
-	c->body_reserved = n;
-	srv->body_bytes += n;
 	return 0;
+}
+
+/*
+ * What has come counts, not what a header announces: the memory is not touched
+ * before, and clients that never send what they announced would keep out all
+ * others.
+ */
+static void
+body_count(struct conn *c, size_t n)
+{
+	c->body_reserved += n;
+	c->srv->body_bytes += n;
+}
+
+static void
+body_drop(struct conn *c)
+{
+	c->srv->body_bytes -= c->body_reserved;
+	c->body_reserved = 0;
+	free(c->body);
+	c->body = NULL;
 }
 
 static bool
@@ -419,6 +446,13 @@ step_body(struct conn *c, uint64_t *turn)
 	if (c->dead)
 		return false;
 	c->body_have += n;
+	body_count(c, n);
+	if (c->srv->body_bytes > c->srv->o.max_total_body_bytes) {
+		body_drop(c);
+		conn_refuse(c, 503,
+		    "too many bytes in requests; try again later");
+		return true;
+	}
 	return n > 0;
 }
 

@@ -42,6 +42,23 @@ http_head_find_end(const uint8_t *p, size_t n, size_t *scanned)
 	return end == NULL ? 0 : (size_t)(end - p) + 4;
 }
 
+bool
+http_head_may_be(const uint8_t *p, size_t n, size_t from)
+{
+	const uint8_t	*q = p + from, *end = p + n;
+
+	/* "\r\n" in front of a request may have come half. */
+	if (n > 0 && !is_token_char(p[0]) && !(p[0] == '\r' &&
+	    (n == 1 || p[1] == '\n')))
+		return false;
+	while (q < end && (q = memchr(q, '\n', (size_t)(end - q))) != NULL) {
+		if (q == p || q[-1] != '\r')
+			return false;
+		q++;
+	}
+	return true;
+}
+
 static int
 parse_request_line(struct http_head *h, char *line, size_t n,
     size_t max_target, const char **why)

@@ -37,6 +37,13 @@ struct http_head {
  */
 size_t	http_head_find_end(const uint8_t *p, size_t n, size_t *scanned);
 /*
+ * May these bytes, which are not complete yet, become a request?  False for
+ * what begins like none (TLS on a plain port) and for bare line feeds, whose
+ * sender would wait for an answer to what never ends.  Bytes before `from` were
+ * looked at before.
+ */
+bool	http_head_may_be(const uint8_t *p, size_t n, size_t from);
+/*
  * Parse n bytes that http_head_find_end() found.  0, or the status to refuse
  * the request with; *why is a static text then, and h holds nothing.
  */

@@ -76,7 +76,7 @@ struct http_server_opts {
 	uint32_t	 max_header_bytes;	/* request line and header */
 	uint32_t	 max_target_bytes;	/* path and query */
 	uint64_t	 max_body_bytes;	/* of one request */
-	uint64_t	 max_total_body_bytes;	/* of all requests that are
+	uint64_t	 max_total_body_bytes;	/* come so far, of all requests
 						 * being read or handled */
 	uint32_t	 request_timeout_ms;	/* first byte to last byte */
 	uint32_t	 idle_timeout_ms;	/* between two requests */

@@ -360,7 +360,12 @@ test_bad_requests(void)
 		"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: "
 		"chunked\r\n\r\nx",
 		"POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999"
-		"\r\n\r\n"
+		"\r\n\r\n",
+		/* Not even waiting for an end that will not come. */
+		"GET / HTTP/1.1\nA: b\n\n",
+		"\x16\x03\x01\x02",
+		"\n",
+		"{\"a\":1}"
 	};
 	size_t	 i;
 
@@ -498,7 +503,7 @@ test_budget(void)
 	    "012345678901234567890123456789012345678901234567890123456789";
 	struct http_server_stats st;
 	struct buf		 b = BUF_INIT;
-	int			 fd;
+	int			 fd, idle, late;
 
 	start(OPTS(opt->max_total_body_bytes = 100));
 	fd = dial();
@@ -510,6 +515,24 @@ test_budget(void)
 	    "HTTP/1.1 413 ");
 	expect("POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}", "{}",
 	    "HTTP/1.1 200 ");
+	/* Announced only, it takes no room; too much of it is too much. */
+	idle = dial();
+	say_text(idle, "POST / HTTP/1.1\r\nContent-Length: 39\r\n\r\n0");
+	late = dial();
+	say_text(late, "POST / HTTP/1.1\r\nContent-Length: 39\r\n\r\n"
+	    "0123456789012345678901234567890123");
+	expect("POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}", "{}",
+	    "HTTP/1.1 200 ");
+	say_text(idle, "01234567890123456789012");
+	hear(idle, &b, "\r\n\r\n", 0);
+	CU_ASSERT_EQUAL(strncmp((char *)b.data, "HTTP/1.1 503 ", 13), 0);
+	buf_reset(&b);
+	say_text(late, "45678");
+	hear(late, &b, "\r\n\r\n", 0);
+	CU_ASSERT_EQUAL(strncmp((char *)b.data, "HTTP/1.1 200 ", 13), 0);
+	buf_reset(&b);
+	close(idle);
+	close(late);
 	http_reply(kept, 200, NULL, NULL);
 	hear(fd, &b, "\r\n\r\n", 0);
 	expect("POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n"
@@ -517,7 +540,7 @@ test_budget(void)
 	    "456789012345678901234567890123456789", "n=100", "HTTP/1.1 200 ");
 	http_server_get_stats(srv, &st);
 	CU_ASSERT_EQUAL(st.body_bytes, 0);
-	CU_ASSERT_EQUAL(st.refused, 2);
+	CU_ASSERT_EQUAL(st.refused, 3);
 	close(fd);
 	buf_free(&b);
 	stop();
