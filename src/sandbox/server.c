@@ -448,6 +448,13 @@ dispatch(struct sb_req *r)
 		    "service unavailable due to startup");
 		return;
 	}
+	/* Of any path, before credentials (CommTask::processCorsOptions). */
+	if (r->method == SB_OPTIONS) {
+		sb_header(r, "allow",
+		    "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
+		sb_reply_empty(r, 200);
+		return;
+	}
 	if (sb_authenticate(r, route == NULL ? 0 : route->flags) != 0)
 		return;
 	if (route == NULL) {
