@@ -37,6 +37,7 @@ extern const struct conf_command
 	cli_abort_outgoing_sync, cli_check_sync, cli_reset_failed_shard,
 	cli_get_status, cli_get_tasks, cli_get_masters, cli_get_workers,
 	cli_get_version, cli_get_message_timeout, cli_set_message_timeout,
+	cli_queue_list, cli_queue_check, cli_queue_dump,
 	cli_run_master, cli_version;
 
 /* A sentence to standard error, after the name of the program. */

@@ -23,6 +23,10 @@ src_cli_libcli_a_SOURCES = \
 	src/cli/headline.c \
 	src/cli/list.c src/cli/list.h \
 	src/cli/progress.c src/cli/progress.h \
+	src/cli/queue_check.c \
+	src/cli/queue_dump.c \
+	src/cli/queue_info.c src/cli/queue_info.h \
+	src/cli/queue_list.c \
 	src/cli/remote.c src/cli/remote.h \
 	src/cli/remote_call.c \
 	src/cli/remote_priv.h \
