@@ -4,7 +4,8 @@ UNIT_ARANGO = \
 	tests/unit/arango/test_agency \
 	tests/unit/arango/test_conn \
 	tests/unit/arango/test_tail \
-	tests/unit/arango/test_topology
+	tests/unit/arango/test_topology \
+	tests/unit/arango/test_write
 check_PROGRAMS += $(UNIT_ARANGO)
 TESTS += $(UNIT_ARANGO)
 ARANGO_TEST_LIBS = src/arango/libarango.a $(UNIT_LIBS)
@@ -17,4 +18,6 @@ tests_unit_arango_test_agency_SOURCES = tests/unit/arango/test_agency.c $(ARANGO
 tests_unit_arango_test_agency_LDADD = $(ARANGO_TEST_LIBS)
 tests_unit_arango_test_topology_SOURCES = tests/unit/arango/test_topology.c
 tests_unit_arango_test_topology_LDADD = $(ARANGO_TEST_LIBS)
+tests_unit_arango_test_write_SOURCES = tests/unit/arango/test_write.c $(ARANGO_FAKE)
+tests_unit_arango_test_write_LDADD = $(ARANGO_TEST_LIBS)
 endif
