@@ -455,7 +455,9 @@ dispatch(struct sb_req *r)
 		sb_reply_empty(r, 200);
 		return;
 	}
-	if (sb_authenticate(r, route == NULL ? 0 : route->flags) != 0)
+	/* Open is a path, whatever the method. */
+	if (sb_authenticate(r, route != NULL ? route->flags :
+	    r->nseg > 0 && strcmp(r->seg[0], "_open") == 0 ? SB_OPEN : 0) != 0)
 		return;
 	if (route == NULL) {
 		no_route(r, wrong_method);

@@ -19,6 +19,7 @@ def credentials(c):
     assert Http(url, basic("root", "geheim")).get("/_api/version").status == 200
     r = Http(url).post("/_open/auth", {"username": "root", "password": "geheim"})
     assert r.status == 200, r
+    assert Http(url).get("/_open/auth").status == 405
     assert Http(url, "bearer " + r.json["jwt"]).get("/_api/version").status == 200
     assert Http(url, superuser()).get("/_api/version").status == 200
     assert Http(url, superuser("another secret")).get("/_api/version").status == 401
