@@ -404,7 +404,10 @@ may_proceed(struct sb_req *r, unsigned flags)
 
 	if (flags & SB_OPEN)
 		return true;
-	if (role->db_exists != NULL && !role->db_exists(r->server, r->db)) {
+	/* What is served while the server starts needs none: nobody knows yet
+	 * which there are. */
+	if (r->server->ready && role->db_exists != NULL &&
+	    !role->db_exists(r->server, r->db)) {
 		sb_error(r, AE_DATABASE_NOT_FOUND, NULL);
 		return false;
 	}
