@@ -2,7 +2,8 @@ noinst_LIBRARIES += src/http/libhttp.a
 src_http_libhttp_a_SOURCES = \
 	src/http/auth.c \
 	src/http/base64.c \
-	src/http/client.c src/http/client.h \
+	src/http/client.c src/http/client.h src/http/client_priv.h \
+	src/http/client_call.c \
 	src/http/conn.c \
 	src/http/fetch.c \
 	src/http/head.c src/http/head.h \
