@@ -74,3 +74,18 @@ FUZZ_BINS += tests/fuzz/fuzz_segment
 tests_fuzz_fuzz_segment_SOURCES = tests/fuzz/fuzz_segment.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_segment_LDADD = src/queue/libqueue.a $(FUZZ_LIBS)
 tests_fuzz_fuzz_segment_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+FUZZ_BINS += tests/fuzz/fuzz_tail_client
+tests_fuzz_fuzz_tail_client_SOURCES = tests/fuzz/fuzz_tail_client.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_tail_client_LDADD = src/arango/libarango.a $(FUZZ_LIBS)
+tests_fuzz_fuzz_tail_client_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+FUZZ_BINS += tests/fuzz/fuzz_agency_dump
+tests_fuzz_fuzz_agency_dump_SOURCES = tests/fuzz/fuzz_agency_dump.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_agency_dump_LDADD = src/arango/libarango.a $(FUZZ_LIBS)
+tests_fuzz_fuzz_agency_dump_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+FUZZ_BINS += tests/fuzz/fuzz_inventory_client
+tests_fuzz_fuzz_inventory_client_SOURCES = tests/fuzz/fuzz_inventory_client.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_inventory_client_LDADD = src/arango/libarango.a $(FUZZ_LIBS)
+tests_fuzz_fuzz_inventory_client_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
