@@ -83,6 +83,7 @@ accept_bearer(struct sb_req *r, const struct auth_header *a)
 		return true;
 	}
 	if (!r->server->role->has_users ||
+	    !r->server->role->user_exists(r->server, claims->user) ||
 	    strlen(claims->user) >= sizeof(sb_ctx(r)->user))
 		return false;
 	strcpy(sb_ctx(r)->user, claims->user);

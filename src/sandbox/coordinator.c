@@ -347,10 +347,18 @@ db_exists(struct sb_server *s, const char *db)
 	return cluster_db_exists(c->cluster, db);
 }
 
+/* There is no other than root. */
+static bool
+user_exists(struct sb_server *s, const char *user)
+{
+	(void)s;
+	return strcmp(user, "root") == 0;
+}
+
 static bool
 check_password(struct sb_server *s, const char *user, const char *password)
 {
-	return strcmp(user, "root") == 0 &&
+	return user_exists(s, user) &&
 	    strcmp(password, sb_server_child(s)->root_password) == 0;
 }
 
@@ -380,6 +388,7 @@ static const struct sb_role role = {
 	.has_users = true,
 	.db_exists = db_exists,
 	.check_password = check_password,
+	.user_exists = user_exists,
 	.is_readonly = is_readonly,
 	.new_id = new_id,
 	.owner_of = owner_of

@@ -91,6 +91,8 @@ struct sb_role {
 	/* For Basic and /_open/auth; only with has_users. */
 	bool		(*check_password)(struct sb_server *, const char *user,
 			    const char *password);
+	/* Of a token; nobody without rights gets as far as a route. */
+	bool		(*user_exists)(struct sb_server *, const char *user);
 	bool		(*is_readonly)(struct sb_server *);
 	/* Ids of jobs (x-arango-async), 0: none to be had; may wait.  NULL:
 	 * every request is answered when it is done. */
