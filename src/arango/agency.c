@@ -513,8 +513,7 @@ read_result(struct arango_answer *ans, uint64_t *index)
 	struct json_object	*o;
 	int			 r;
 
-	if (json_parse((const char *)ans->body.data, ans->body.len, &o,
-	    NULL) != 0)
+	if (json_parse(buf_cstr(&ans->body), ans->body.len, &o, NULL) != 0)
 		return ERR_FORMAT;
 	r = only_result(o, index);
 	json_object_put(o);

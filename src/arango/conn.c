@@ -688,7 +688,7 @@ arango_answer_json(struct arango_answer *ans, struct json_object **out)
 	struct err_msg		 m;
 	int			 r;
 
-	r = json_parse((const char *)ans->body.data, ans->body.len, &o, &m);
+	r = json_parse(buf_cstr(&ans->body), ans->body.len, &o, &m);
 	if (r == 0 && !json_object_is_type(o, json_type_object) &&
 	    !json_object_is_type(o, json_type_array)) {
 		json_object_put(o);

@@ -358,7 +358,8 @@ give_vpack(const struct buf *b, on_doc_fn *fn, void *arg)
 	size_t			 i;
 	int			 r = 0;
 
-	if (vp_validate(b->data, b->len, NULL) != 0 || !vp_is_array(b->data))
+	if (b->len == 0 || vp_validate(b->data, b->len, NULL) != 0 ||
+	    !vp_is_array(b->data))
 		return ERR_FORMAT;
 	vp_arr_iter(&it, b->data);
 	for (i = 0; r == 0 && (v = vp_arr_next(&it)) != NULL; i++) {
@@ -379,6 +380,8 @@ give_json(const struct buf *b, on_doc_fn *fn, void *arg)
 	size_t			 i;
 	int			 r;
 
+	if (b->len == 0)
+		return ERR_FORMAT;
 	scan_object(&it, (const char *)b->data, b->len);
 	for (i = 0; (r = scan_array_next(&it, &doc.data)) == 1; i++) {
 		if (*doc.data.p != '{')
