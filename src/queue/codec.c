@@ -96,7 +96,8 @@ uncompress(const void *stored, size_t stored_len, size_t raw_len,
 	size_t	 n;
 	int	 r;
 
-	if ((r = buf_try_reserve(out, raw_len)) != 0)
+	/* Never without memory, as an offset to none is undefined. */
+	if ((r = buf_try_reserve(out, raw_len + 1)) != 0)
 		return r;
 	n = ZSTD_decompress(out->data + out->len, raw_len, stored,
 	    stored_len);

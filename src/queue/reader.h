@@ -94,8 +94,8 @@ int	queue_reader_next_stored(struct queue_reader *r,
 void	queue_reader_pos(const struct queue_reader *r, uint64_t *epoch,
 	    uint64_t *offset);
 /*
- * Whose records are read now, and from which mark the current segment goes
- * on; NULL while there is no segment.  Valid until the next call.
+ * Whose records are read now (of the current segment); NULL while there is
+ * none.  Valid until the next call.
  */
 const struct queue_channel *queue_reader_channel(const struct queue_reader *r);
 /* Descriptor of the segment of the last record, for sendfile(2) with

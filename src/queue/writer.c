@@ -161,10 +161,12 @@ queue_close(struct queue **qp, struct err_msg *em)
 
 	if ((r = queue_sync(q, em)) != 0)
 		goto out;
+	/* Without space the consumed segment stays for the next writer. */
 	if (q->n_segs > 0 && q->acked == q->received.offset &&
 	    q->segs[q->n_segs - 1].bytes > CLOSE_TRIM_BYTES &&
-	    (r = queue_trim(q, em)) != 0)
+	    (r = queue_trim(q, em)) != 0 && r != -ENOSPC)
 		goto out;
+	r = 0;
 	if (q->fd != -1 && q->received.mark_offset == q->received.offset)
 		r = write_close(q, em);
 out:

@@ -28,6 +28,13 @@ struct shared {
 
 static struct shared	*sh;
 
+/* Some time, more of it in each turn. */
+static void
+pause_us(int turn, uint64_t most)
+{
+	usleep((useconds_t)(500 + rand_below(most << turn)));
+}
+
 static void
 run_writer(void)
 {
@@ -161,10 +168,11 @@ test_kill(void)
 	rand_seed(5);
 	if ((reader = fork()) == 0)
 		_exit(run_reader());
-	for (i = 0; i < ROUNDS; i++) {
+	/* On a slow machine a writer may not come far: more time for more. */
+	for (i = 0; i < ROUNDS || (sh->mark < 1000 && i < 10 * ROUNDS); i++) {
 		if ((writer = fork()) == 0)
 			run_writer();
-		usleep((useconds_t)(500 + rand_below(20000)));
+		pause_us(i / ROUNDS, 20000);
 		kill(writer, SIGKILL);
 		CU_ASSERT_EQUAL(waitpid(writer, &status, 0), writer);
 		CU_ASSERT_TRUE(WIFSIGNALED(status));
@@ -178,13 +186,13 @@ test_kill(void)
 	    0);
 	queue_received(q, &pos);
 	CU_ASSERT_TRUE(pos.mark.tick >= sh->mark);
-	CU_ASSERT_TRUE(pos.mark.tick > 1000);
+	CU_ASSERT_TRUE(pos.mark.tick >= 1000);
 	sh->mark = pos.mark.tick;
 	sh->stop = 1;
 	CU_ASSERT_EQUAL(waitpid(reader, &status, 0), reader);
 	CU_ASSERT_TRUE(WIFEXITED(status));
 	CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
-	printf("# %" PRIu64 " records, %d kills\n", pos.mark.tick, ROUNDS);
+	printf("# %" PRIu64 " records, %d kills\n", pos.mark.tick, i);
 	queue_abandon(&q);
 	munmap(sh, sizeof(*sh));
 	end();
@@ -236,11 +244,11 @@ test_kill_reset(void)
 
 	begin();
 	rand_seed(6);
-	for (i = 0; i < 60; i++) {
+	for (i = 0; i < 60 || (last <= 3000 && i < 600); i++) {
 		fflush(stdout);
 		if ((pid = fork()) == 0)
 			run_resetter();
-		usleep((useconds_t)(500 + rand_below(6000)));
+		pause_us(i / 60, 6000);
 		kill(pid, SIGKILL);
 		CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
 		CU_ASSERT_TRUE(WIFSIGNALED(status));
@@ -306,11 +314,11 @@ test_kill_journal(void)
 	share();
 	rand_seed(7);
 	snprintf(path, sizeof(path), "%s/positions", top);
-	for (i = 0; i < 60; i++) {
+	for (i = 0; i < 60 || (sh->synced_tick <= 50 && i < 600); i++) {
 		fflush(stdout);
 		if ((pid = fork()) == 0)
 			run_journal(path);
-		usleep((useconds_t)(500 + rand_below(8000)));
+		pause_us(i / 60, 8000);
 		kill(pid, SIGKILL);
 		CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
 		CU_ASSERT_TRUE(WIFSIGNALED(status));
