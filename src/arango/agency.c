@@ -277,6 +277,7 @@ agency_call(struct arango_agency *ag, struct arango_req *req,
 				return r;
 		} else {
 			req->to = ag->leader;
+			arango_answer_free(ans);
 			if (arango_call(ag->a, req, ans) == 0)
 				return 0;
 			if (ans->status == 307 && redirects++ < REDIRECTS_MAX) {
