@@ -32,7 +32,7 @@ run(const struct conf *c, void *context)
 }
 
 static const struct conf_option *const tables[] = {
-	remote_options, remote_verbose_options, remote_json_options, NULL
+	remote_options, remote_trace_options, remote_json_options, NULL
 };
 
 const struct conf_command cli_get_message_timeout = {

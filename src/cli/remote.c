@@ -46,11 +46,29 @@ const struct conf_option remote_verbose_options[] = {
 	{ .name = NULL }
 };
 
+const struct conf_option remote_trace_options[] = {
+	{ .name = "verbose", .letter = 'v', .type = CONF_BOOL,
+	  .group = "Output",
+	  .help = "Print each request to standard error." },
+	{ .name = NULL }
+};
+
 const struct conf_option remote_json_options[] = {
 	{ .name = "json", .type = CONF_BOOL, .group = "Output",
 	  .help = "Print JSON, for programs." },
 	{ .name = NULL }
 };
+
+static bool
+has_table(const struct conf *c, const struct conf_option *table)
+{
+	const struct conf_option *const	*t;
+
+	for (t = conf_command(c)->tables; *t != NULL; t++)
+		if (*t == table)
+			return true;
+	return false;
+}
 
 /* --- flags --------------------------------------------------------------- */
 
@@ -227,6 +245,8 @@ remote_run(const struct conf *c,
 
 	r->conf = c;
 	r->fn = fn;
+	r->traces = has_table(c, remote_trace_options) &&
+	    conf_bool(c, "verbose");
 	if ((r->loop = loop_new()) == NULL)
 		fatal("cannot make an event loop: %s", strerror(errno));
 	take_endpoints(r);

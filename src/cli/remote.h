@@ -25,6 +25,8 @@ struct remote;
 extern const struct conf_option	remote_options[];
 /* -v, --verbose */
 extern const struct conf_option	remote_verbose_options[];
+/* The same flag, of commands that have no detail: each request is told. */
+extern const struct conf_option	remote_trace_options[];
 /* --json */
 extern const struct conf_option	remote_json_options[];
 

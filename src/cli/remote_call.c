@@ -1,4 +1,5 @@
 /* remote_call.c - one question to the masters: endpoints, redirects, errors */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -100,6 +101,19 @@ forget(char *secret)
 	free(secret);
 }
 
+static void
+trace(const struct remote_req *q, const char *url,
+    const struct remote_wait *w)
+{
+	progress_clear();
+	fprintf(stderr, "%s %s: ", q->method == NULL ? "GET" : q->method, url);
+	if (w->err != 0)
+		fprintf(stderr, "%s\n", err_text(w->err));
+	else
+		fprintf(stderr, "status %d, %zu bytes\n", w->status,
+		    w->body.len);
+}
+
 /* 0: *w has an answer.  Waits. */
 static int
 send_one(struct remote *r, const struct remote_req *q, const char *url,
@@ -148,6 +162,8 @@ send_one(struct remote *r, const struct remote_req *q, const char *url,
 	*w->prev = w->next;
 	if (w->next != NULL)
 		w->next->prev = w->prev;
+	if (r->traces)
+		trace(q, url, w);
 	return w->err;
 }
 

@@ -20,6 +20,7 @@ struct remote {
 	struct fiber_cond	 interrupt;	/* broadcast at ^C */
 	struct remote_wait	*waits;
 
+	bool			 traces;	/* tell of each request */
 	bool			 verifies;	/* certificates of masters */
 	char			**endpoints;	/* in the order of asking */
 	size_t			 n_endpoints;

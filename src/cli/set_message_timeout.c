@@ -44,7 +44,7 @@ run(const struct conf *c, void *context)
 }
 
 static const struct conf_option *const tables[] = {
-	remote_options, remote_verbose_options, NULL
+	remote_options, remote_trace_options, NULL
 };
 
 const struct conf_command cli_set_message_timeout = {

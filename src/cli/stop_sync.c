@@ -242,7 +242,7 @@ static const struct conf_option options[] = {
 	{ .name = NULL }
 };
 static const struct conf_option *const tables[] = {
-	options, remote_options, remote_verbose_options, NULL
+	options, remote_options, remote_trace_options, NULL
 };
 
 const struct conf_command cli_stop_sync = {

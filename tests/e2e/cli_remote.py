@@ -178,7 +178,7 @@ def lists(s):
         for words in ("sync_b_m1.nZ", "sync_a_m2.Zx", "T1", "yes"):
             assert words in out, (words, out)
         assert json.loads(s.ok(m, "get", "tasks", "--json")) == TASKS
-        rows = [x.split() for x in s.ok(m, "get", "masters", "-v").splitlines()]
+        rows = [x.split() for x in s.ok(m, "get", "masters").splitlines()]
         assert rows[1] == ["a" * 32, "https://m1:8629", "yes"], rows
         assert rows[2] == ["b" * 32, "https://m2:8629", "no"], rows
         out = s.ok(m, "get", "workers", "-v")
@@ -579,6 +579,12 @@ def stop(s):
         assert m.asked()[-1] == "GET /_api/sync?details=short"
         assert [q.json for q in m.log if q.method == "DELETE"] == [{}]
         assert t.status == "inactive"
+        # -v tells of the requests.
+        t.status, t.polls, t.in_sync_after = "running", 1, 0
+        r = s.ask(m, "stop", "sync", "-v")
+        assert r.code == 0 and re.search(
+            r"^POST https://\S+/_api/sync/barrier: status 200, 0 bytes$",
+            r.err, re.M), r
         # It is stopped; that is no failure.
         n = len(m.log)
         assert "inactive already" in s.ok(m, "stop", "sync")
