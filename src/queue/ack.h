@@ -40,7 +40,7 @@ struct ack_pos {
 	uint64_t	tick;
 	uint32_t	line_crc;	/* of the last line up to tick */
 	uint32_t	flags;
-	uint64_t	time_us;	/* wall clock, set by ack_put() when 0 */
+	uint64_t	time_us;	/* wall clock; 0: set by ack_put() */
 };
 
 struct ack_store;

@@ -23,7 +23,7 @@
 
 enum queue_condition {
 	QUEUE_COND_CLEAN,	/* closed by its writer */
-	QUEUE_COND_OPEN,	/* in use, or its writer died: will be recovered */
+	QUEUE_COND_OPEN,	/* in use, or to be recovered */
 	QUEUE_COND_TORN,	/* the same, with a torn record at the end */
 	QUEUE_COND_DAMAGED,	/* see problem */
 	QUEUE_COND_COUNT
@@ -41,7 +41,7 @@ struct queue_info {
 	uint64_t		 segments;
 	uint64_t		 bytes;		/* on disk */
 	uint64_t		 offset_first;	/* the oldest record */
-	uint64_t		 offset_end;	/* behind the last whole record */
+	uint64_t		 offset_end;	/* behind the last record */
 	uint64_t		 created_us;	/* the last segment */
 	struct queue_mark	 mark_first;	/* before the oldest record */
 	struct queue_mark	 mark_last;	/* of the last boundary */
@@ -52,7 +52,7 @@ struct queue_info {
 	/* Always: */
 	enum queue_condition	 condition;
 	uint64_t		 torn_bytes;
-	struct err_msg		 problem;	/* first damage: file, offset, what */
+	struct err_msg		 problem;	/* the first damage */
 	uint64_t		 problems;	/* how many */
 };
 
@@ -85,7 +85,7 @@ struct queue_dump_opts {
 	enum queue_dump_format	 format;
 	bool			 with_payload;	/* the lines themselves */
 	uint64_t		 from_offset;	/* skip records before */
-	uint64_t		 tick_after;	/* skip records up to this tick */
+	uint64_t		 tick_after;	/* skip records up to it */
 	uint64_t		 limit;		/* records; 0: all */
 };
 

@@ -108,8 +108,9 @@ struct fmt_record {
 static inline uint64_t
 fmt_record_bytes(uint32_t stored_len)
 {
-	return FMT_REC_BYTES +
-	    (((uint64_t)stored_len + FMT_ALIGN - 1) & ~(uint64_t)(FMT_ALIGN - 1));
+	uint64_t	 n = (uint64_t)stored_len + FMT_ALIGN - 1;
+
+	return FMT_REC_BYTES + (n & ~(uint64_t)(FMT_ALIGN - 1));
 }
 
 static inline uint64_t

@@ -67,7 +67,7 @@ struct queue_channel {
 struct queue_mark {
 	uint64_t	tick;		/* position in its WAL */
 	uint64_t	reboot_id;	/* 0: unknown */
-	uint32_t	line_crc;	/* CRC32C of the last line; 0: unknown */
+	uint32_t	line_crc;	/* CRC32C of the last line; 0: none */
 };
 
 /*
@@ -98,7 +98,7 @@ struct queue_meta {
 	uint64_t	tick_from;	/* exclusive */
 	uint64_t	tick_to;	/* inclusive */
 	uint64_t	reboot_id;	/* of the DB-server */
-	uint32_t	line_crc;	/* of the last line of the response, with
+	uint32_t	line_crc;	/* of the response's last line, with
 					 * QUEUE_BOUNDARY */
 	uint32_t	ops;		/* operations (lines) in it */
 	uint8_t		flags;
@@ -109,7 +109,7 @@ struct queue_opts {
 	uint64_t		quota_bytes;	/* on disk; 0: none */
 	uint64_t		min_free_bytes;	/* leave so much of the disk */
 	enum queue_codec	codec;
-	int			zstd_level;	/* 0: 1, the fastest that pays */
+	int			zstd_level;	/* 0: 1, fast */
 	struct queue_mark	start;		/* where a new queue begins */
 };
 
@@ -122,7 +122,7 @@ struct queue_recovery {
 	uint64_t	torn_bytes;	/* cut: a record that was not whole */
 	uint64_t	unfinished_records; /* cut: response without its end */
 	uint64_t	unfinished_segments; /* the same, whole files */
-	uint64_t	leftovers;	/* temporary and discarded files removed */
+	uint64_t	leftovers;	/* temporary, discarded files: removed */
 	bool		delete_failed;	/* of those; harmless */
 	bool		server_changed;	/* the files are of another DB-server:
 					 * queue_discard_all() comes first,
@@ -141,8 +141,8 @@ struct queue_usage {
 	uint64_t	undurable_bytes; /* written, not known to be on disk */
 	uint64_t	segments;
 	uint64_t	quota_bytes;
-	bool		over_quota;	/* disk_bytes > quota_bytes: detach (R4);
-					 * appends are not refused for it */
+	bool		over_quota;	/* disk_bytes > quota_bytes: detach
+					 * (R4); nothing is refused for it */
 	enum queue_state state;
 	uint64_t	delete_failures; /* consumed segments still there */
 };

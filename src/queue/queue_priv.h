@@ -35,7 +35,7 @@ struct queue {
 	enum queue_state	 state;
 	char			*error;
 	uint64_t		 delete_failures;
-	uint64_t		 unchecked_bytes; /* since free space was seen */
+	uint64_t		 unchecked_bytes; /* since free space seen */
 	struct codec		*codec;
 	struct queue_set	*set;
 	size_t			 set_at;	/* in its list, while dirty */

@@ -24,9 +24,9 @@ struct queue_reader {
 	char			*dir;
 	int			 dir_fd;	/* -1: not open */
 	bool			 placed;	/* has a position */
-	int			 sticky;	/* result that stays until a seek */
+	int			 sticky;	/* result until a seek */
 	struct err_msg		 sticky_em;
-	uint64_t		 skip_tick;	/* records up to it are skipped */
+	uint64_t		 skip_tick;	/* up to it: skipped */
 	bool			 skip;
 	bool			 may_turn;	/* may go on into a new epoch */
 	/* The position, which outlives queue_reader_idle(). */

@@ -41,14 +41,14 @@ const char *queue_read_name(int result);
 struct queue_record {
 	uint64_t		epoch, segment;
 	uint64_t		offset;		/* where it begins */
-	uint64_t		end;		/* where the next one begins: the
-						 * position to acknowledge */
+	uint64_t		end;		/* where the next one begins:
+						 * what to acknowledge */
 	struct queue_meta	meta;
 	uint64_t		time_us;	/* written, wall clock */
 	uint32_t		raw_len;	/* bytes of the payload */
 	uint32_t		stored_len;	/* the same in the file */
 	enum queue_codec	codec;		/* in the file */
-	uint64_t		file_at;	/* of stored bytes in the segment */
+	uint64_t		file_at;	/* stored bytes in the file */
 };
 
 struct queue_reader;

@@ -22,7 +22,7 @@
 
 /* What a walk through one segment found. */
 struct walk {
-	uint64_t		 end;		/* behind the last whole record */
+	uint64_t		 end;		/* behind the last record */
 	uint64_t		 mark_offset;
 	struct queue_mark	 mark;
 	uint64_t		 after_mark;	/* records behind the mark */

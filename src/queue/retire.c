@@ -127,8 +127,8 @@ queue_trim(struct queue *q, struct err_msg *em)
  * A crash after each step leaves
  *
  *	1. create a segment of a new epoch	the old queue, or the new one
- *	   with the flag "nothing before		(recovery deletes what is
- *	   counts", durably			 before the flag)
+ *	   with the flag "nothing before	(recovery deletes what is
+ *	   counts", durably			before the flag)
  *	2. delete all older segments		the new one
  *
  * Deleting first would leave, in between, a queue that looks consumed and

@@ -239,7 +239,8 @@ seg_list_check(const char *dir, const struct seg_list *l, size_t *first,
 	for (i = *first + 1; i < l->n; i++) {
 		a = &l->v[i - 1];
 		b = &l->v[i];
-		if (b->h.prev_epoch != a->epoch || b->h.prev_number != a->number)
+		if (b->h.prev_epoch != a->epoch ||
+		    b->h.prev_number != a->number)
 			return err_set(em, ERR_CORRUPT, "%s/%s: offset 48: "
 			    "the segment before it is missing", dir,
 			    seg_name(b->epoch, b->number, name));

@@ -86,6 +86,33 @@ run_writer(void)
 	}
 }
 
+/*
+ * By the tick of the last boundary; when the queue has nothing from there any
+ * more (the reader fell behind what is kept), at a boundary that it has.
+ */
+static int
+find_place(struct queue_reader *r)
+{
+	struct queue_record	 rec;
+	int			 n;
+
+	while ((n = queue_reader_seek_tick(r, sh->read_mark, &em)) ==
+	    QUEUE_READ_GONE) {
+		if ((n = queue_reader_seek_start(r, &em)) != 0)
+			break;
+		do
+			n = queue_reader_next(r, &rec, NULL, &em);
+		while (n == 1 && !(rec.meta.flags & QUEUE_BOUNDARY));
+		if (n == 1)
+			sh->read_mark = rec.meta.tick_to;
+		if (n < 0)
+			break;
+	}
+	if (n != 0)
+		fprintf(stderr, "# %s\n", em.text);
+	return n == 0 ? 0 : 24;
+}
+
 /* 0, or what it saw that must not be. */
 static int
 run_reader(void)
@@ -112,26 +139,9 @@ run_reader(void)
 			if (rec.meta.flags & QUEUE_BOUNDARY)
 				sh->read_mark = at;
 		} else if (n == QUEUE_READ_EPOCH || n == QUEUE_READ_GONE) {
-			/* GONE: it fell behind what is kept. */
+			if ((n = find_place(r)) != 0)
+				return n;
 			at = sh->read_mark;
-			n = queue_reader_seek_tick(r, at, &em);
-			if (n == QUEUE_READ_GONE) {
-				if ((n = queue_reader_seek_start(r,
-				    &em)) != 0)
-					return 23;
-				do
-					n = queue_reader_next(r, &rec, NULL,
-					    &em);
-				while (n == 1 &&
-				    !(rec.meta.flags & QUEUE_BOUNDARY));
-				if (n == 1)
-					at = sh->read_mark = rec.meta.tick_to;
-				n = queue_reader_seek_tick(r, at, &em);
-			}
-			if (n < 0) {
-				fprintf(stderr, "# %s\n", em.text);
-				return 24;
-			}
 		} else if (n < 0) {
 			fprintf(stderr, "# %s\n", em.text);
 			return 25;
