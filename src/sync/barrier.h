@@ -81,7 +81,7 @@ struct barrier {
 	uint32_t		 rounds;	/* times back to 4 */
 	char			 waits_for[256];	/* what NOT_YET said */
 	char			 failed[512];	/* for BARRIER_FAILED */
-	bool			 locked;	/* the source may be read-only */
+	bool			 locked;	/* source may be read-only */
 };
 
 /* timeout_ms from now for all of it; 0: none. */

@@ -4,4 +4,5 @@ src_sync_libsync_a_SOURCES = \
 	src/sync/fold_out.c src/sync/fold_priv.h \
 	src/sync/position.c src/sync/position.h \
 	src/sync/resume.c \
+	src/sync/route.c src/sync/route.h \
 	src/sync/shard.c src/sync/shard.h

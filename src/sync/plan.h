@@ -45,7 +45,7 @@ struct plan_step {
 	enum plan_kind		 kind;
 	enum plan_hold		 hold;
 	char			*db;
-	char			*coll;		/* name at the target, or NULL */
+	char			*coll;		/* target's name, or NULL */
 	char			*index;		/* or NULL */
 	char			*like;		/* prototype, or NULL */
 	/* Body: options, definition, changed properties; NULL for drops. */
@@ -70,8 +70,8 @@ struct plan {
 	size_t			 drops;		/* collections, with those of
 						 * databases */
 	bool			 guarded;	/* mass drop */
-	bool			 waits;		/* some step may not go yet: read
-						 * again in 10 s */
+	bool			 waits;		/* some step may not go yet:
+						 * read again in 10 s */
 };
 
 struct plan_memory;

@@ -27,7 +27,7 @@ struct rbuf;
 struct sync_pos {
 	char		 server[POS_SERVER_SIZE]; /* "": there is none */
 	uint64_t	 reboot_id;	/* of that DB-server; 0: not known */
-	uint64_t	 server_id;	/* of its data directory; 0: not known */
+	uint64_t	 server_id;	/* of its data; 0: not known */
 	uint64_t	 tick;		/* all up to it is applied */
 	/*
 	 * What proves the history: the last completed response was asked

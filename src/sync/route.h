@@ -4,9 +4,9 @@
  *
  * A struct route is the table of one DB-server.  The live tail calls
  * route_request() when it asks, route_take() for each line, and route_done()
- * or route_broken() at the end of the response.  A catch-up reader for detached
- * channels does the same with its own struct route_reader; where both meet
- * the channel is live again (R4).
+ * or route_broken() at the end of the response.  One catch-up reader for all
+ * detached channels does the same with route_refill_request() and so on; where
+ * both meet a channel is live again (R4).
  *
  * Nothing is allocated per line.  Times are the caller's monotonic ms.
  */
@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <sys/queue.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -51,20 +53,29 @@ struct route_channel {
 	enum route_why		 why;		/* it is detached */
 	uint64_t		 last;		/* highest tick of a completed
 						 * response (R1) */
-	uint64_t		 now;		/* of the present response */
+	uint64_t		 now;		/* with the present response */
 	uint64_t		 acked;		/* durable up to it */
-	uint64_t		 from;		/* detached: go on from here */
+	uint64_t		 from;		/* detached: to be refilled from
+						 * here */
+	uint64_t		 safe;		/* an exception: a restart goes
+						 * on from here */
 	uint64_t		 records, bytes;	/* routed so far */
-	size_t			 spill;		/* bytes that wait for its pipe */
-	uint64_t		 spill_ms;	/* since when */
+	size_t			 spill;		/* waits for its pipe */
+	uint64_t		 spill_ms;	/* since when, or since the last
+						 * bytes went */
 	/* private */
+	size_t			 db_len, cuid_len;
 	uint64_t		 hash;
 	uint64_t		 unacked;	/* first response number with
 						 * records not durable; 0 */
-	uint64_t		 in_response;
-	struct route_channel	*busy_next, *busy_prev;
-	struct route_channel	*det_next, *det_prev;
-	bool			 is_busy, is_det;
+	/* when acked is at mark_tick, a restart may go on from mark_from */
+	bool			 marked;
+	uint64_t		 mark_tick, mark_from;
+	bool			 is_busy, is_exception, is_spilling;
+	bool			 in_refill;	/* the present request of the
+						 * catch-up is for it, too */
+	bool			 blocked;	/* by its quota */
+	TAILQ_ENTRY(route_channel) busy, exceptions, spilling;
 };
 
 struct route_opts {
@@ -79,11 +90,14 @@ struct route *route_new(const struct route_opts *o);
 void	route_free(struct route **r);
 
 /*
- * Register a channel whose target has everything up to `tick`.  At or above
- * the position of the live tail, or when it is the first: it is live and
- * drops what is not above the tick.  Below: detached, to be refilled from there.
- * NULL when (db, cuid) is there already.
+ * Register a channel that wants everything above `tick`, which must be a
+ * legal position (R1).  Before route_seek(), and between responses with a tick
+ * not below the tail's, it is live at once.  Otherwise it is detached, to be
+ * refilled from there.  ROUTE_FROM_NOW: whatever comes from the next request on
+ * (its snapshot is taken after that); nothing is read for it before.  NULL when
+ * (db, cuid) is there already.
  */
+#define ROUTE_FROM_NOW	UINT64_MAX
 struct route_channel *route_add(struct route *r, uint32_t id, const char *db,
 	    const char *cuid, uint64_t tick);
 /* Unregister; frees it.  Its records no longer hold the checkpoint. */
@@ -119,8 +133,8 @@ void	route_seek(struct route *r, const struct route_point *p);
 /* The live tail asks for what is behind r's position. */
 void	route_request(struct route *r);
 /*
- * A line: its spans of scan_marker() (cuid may be absent).  *ch is set for all
- * verdicts but ROUTE_NOBODY.  The number of bytes is counted.
+ * A line: its spans, with or without quotes (cuid may be absent).  *ch is set
+ * for all verdicts but ROUTE_NOBODY.  The number of bytes is counted.
  */
 enum route_verdict route_take(struct route *r, uint64_t tick, uint32_t type,
 	    const struct scan_span *db, const struct scan_span *cuid,
@@ -132,7 +146,8 @@ enum route_verdict route_take_refill(struct route *r, uint64_t tick,
 	    struct route_channel **ch);
 /*
  * The response is complete.  Channels that the catch-up has brought up to here
- * are live from now on: `joined` (may be NULL) is called for each.
+ * are live from now on: `joined` (may be NULL) is called for each; it must not
+ * remove channels.
  */
 void	route_done(struct route *r, const struct route_point *p,
 	    void (*joined)(void *arg, struct route_channel *ch), void *arg);
@@ -142,8 +157,19 @@ void	route_broken(struct route *r);
 void	route_refill_done(struct route *r, uint64_t from,
 	    void (*joined)(void *arg, struct route_channel *ch), void *arg);
 void	route_refill_broken(struct route *r);
-/* Where the catch-up reader has to begin; false: nobody is detached. */
+/*
+ * The catch-up reader: where it has to begin, or go on; false: there is nobody
+ * to read for (channels whose spill is not yet delivered, or that are blocked
+ * by their quota, wait).
+ */
 bool	route_refill_from(const struct route *r, uint64_t *from);
+/* It asks for what is behind `from`: for all that want this and more. */
+void	route_refill_request(struct route *r, uint64_t from);
+/*
+ * It is less than three responses behind: the live tail should wait at its
+ * next boundary until both have met, or it might run ahead for ever.
+ */
+bool	route_should_meet(const struct route *r);
 
 /* ---- who is too slow (R4) ----------------------------------------------- */
 
@@ -161,11 +187,14 @@ struct route_channel *route_spill_due(struct route *r, uint64_t now_ms);
 /* All spill buffers together are full: stop reading until they are not. */
 bool	route_is_full(const struct route *r);
 /*
- * Detach: its spill is dropped, its records from the present request on come
- * through the catch-up reader.  Returns the `from`.
+ * Detach: nothing more goes into its spill, which is still delivered; its
+ * records from the present request on come through the catch-up reader (what
+ * passed of the present response a second time).  Returns the `from`.
  */
 uint64_t route_detach(struct route *r, struct route_channel *ch,
 	    enum route_why why);
+/* There is room again for one that was detached by its quota. */
+void	route_unblock(struct route *r, struct route_channel *ch);
 const char *route_why_name(enum route_why why);
 
 /* ---- how far the server may forget -------------------------------------- */
@@ -181,7 +210,7 @@ struct route_checkpoint {
 	char			 server[POS_SERVER_SIZE];
 	uint64_t		 reboot_id, server_id;
 	struct route_point	 point;
-	struct route_exception	*exceptions;	/* of detached channels */
+	struct route_exception	*exceptions;	/* detached, or not safe yet */
 	size_t			 nexceptions;
 };
 /*

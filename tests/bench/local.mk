@@ -13,3 +13,6 @@ EXTRA_DIST += tests/bench/run.sh
 BENCH_BINS += tests/bench/bench_tail_client
 tests_bench_bench_tail_client_SOURCES = tests/bench/bench_tail_client.c
 tests_bench_bench_tail_client_LDADD = src/arango/libarango.a $(FOUNDATION_LIBS) $(EXTERNAL_LIBS)
+BENCH_BINS += tests/bench/bench_fold
+tests_bench_bench_fold_SOURCES = tests/bench/bench_fold.c
+tests_bench_bench_fold_LDADD = src/sync/libsync.a $(FOUNDATION_LIBS) $(EXTERNAL_LIBS)

@@ -113,7 +113,8 @@ static const struct {
 	const char	*what, *story, *out;
 } stories[] = {
 	{ "nothing", "", "" },
-	{ "one insert", "i a 1 10", "+[{\"_key\":\"a\",\"_rev\":\"1\",\"v\":10}]" },
+	{ "one insert", "i a 1 10",
+	    "+[{\"_key\":\"a\",\"_rev\":\"1\",\"v\":10}]" },
 	{ "the last of two", "i a 1 10;i a 2 11",
 	    "+[{\"_key\":\"a\",\"_rev\":\"2\",\"v\":11}]" },
 	{ "the later one, whatever its revision (R10)", "i a 9 10;i a 2 11",
@@ -238,13 +239,15 @@ static void
 test_bad_lines(void)
 {
 	static const char *const bad[] = {
-		"x", "{}", "[]", "{\"tick\":\"1\"}", "{\"tick\":1.5,\"type\":2300}",
+		"x", "{}", "[]", "{\"tick\":\"1\"}",
+		"{\"tick\":1.5,\"type\":2300}",
 		"{\"tick\":\"1\",\"type\":2300}",
 		"{\"tick\":\"1\",\"type\":2300,\"data\":7}",
 		"{\"tick\":\"1\",\"type\":2300,\"data\":{}}",
 		"{\"tick\":\"1\",\"type\":2300,\"data\":{\"_key\":7}}",
 		"{\"tick\":\"1\",\"type\":2302,\"data\":{\"_key\":\"\\q\"}}",
-		"{\"tick\":\"1\",\"type\":2302,\"data\":{\"_key\":\"\xff\\n\"}}",
+		"{\"tick\":\"1\",\"type\":2302,\"data\":{\"_key\":\"\xff\\n\""
+		    "}}",
 		"{\"tick\":\"99999999999999999999\",\"type\":2300}",
 		"{\"tick\":\"1\",\"type\":2300,\"tid\":{},\"data\":{\"_key\":"
 		    "\"a\"}}"
