@@ -405,7 +405,8 @@ seg_cursor_payload(struct seg_cursor *c, const struct fmt_record *r,
 	if (out == NULL)
 		e = payload_sum(c, at, len, &sum);
 	else {
-		buf_reserve(out, len);
+		/* Never without memory: it is added to. */
+		buf_reserve(out, len + 1);
 		e = payload_into(c, at, out->data + out->len, len);
 		if (e == 0)
 			sum = crc32c(0, out->data + out->len, len);

@@ -72,6 +72,9 @@ test_positions(void)
 	struct queue		*q;
 	struct queue_pos	 pos;
 	struct queue_opts	 opts;
+	struct queue_reader	*r;
+	struct queue_record	 rec;
+	struct buf		 b = BUF_INIT;
 
 	begin();
 	memset(&opts, 0, sizeof(opts));
@@ -106,6 +109,17 @@ test_positions(void)
 	/* Only the end of a response, without operations. */
 	CU_ASSERT_EQUAL(queue_append(q, &(struct queue_meta){ 512, 512, 7, 0,
 	    0, QUEUE_BOUNDARY }, NULL, 0, &em), 0);
+	queue_reader_new(qdir, &r);
+	CU_ASSERT_EQUAL(queue_reader_seek_tick(r, 510, &em), 0);
+	CU_ASSERT_EQUAL(queue_reader_next(r, &rec, &b, &em), 1);
+	CU_ASSERT_EQUAL(rec.meta.tick_to, 512);
+	CU_ASSERT_EQUAL(queue_reader_seek(r, rec.epoch, rec.end, &em), 0);
+	buf_free(&b);
+	CU_ASSERT_EQUAL(queue_reader_next(r, &rec, &b, &em), 1);
+	CU_ASSERT_EQUAL(rec.raw_len, 0);
+	CU_ASSERT_EQUAL(b.len, 0);
+	queue_reader_free(&r);
+	buf_free(&b);
 	queue_abandon(&q);
 	end();
 }
