@@ -5,20 +5,24 @@
  * Each side streams the pairs of its snapshot, in any order, into a summary:
  * buckets by hash of the key, each with count, XOR and sum of a hash of key
  * and revision.  Summaries travel; buckets that differ are compared pair by
- * pair, in rounds that fit into memory.  What the target has and the source has
- * not, as a pair, is surplus and is removed before anything is fetched: two
- * keys under one revision would share one body (R7).
+ * pair, in rounds that fit into memory.
+ *
+ * What the target has and the source has not, as a pair, is surplus.  All of
+ * it is removed, and the answers awaited, before the first document is put: two
+ * keys under one revision would share one body (R7), and they may be in two
+ * rounds.  So with several rounds one goes through all of them for the
+ * surplus, then through all of them again for what to fetch.
  *
  *	target				source
  *	cmp_sum_add() ...		cmp_sum_add() ...
  *		<- cmp_sum_encode()
  *	cmp_diff(), cmp_rounds()
- *	for each round:
- *		-> round
- *	cmp_pairs_local() ...		cmp_wants() -> pairs
+ *	for each round, then (when there are several) once more:
+ *		-> cmp_set_encode(), lo and hi of the round
+ *	cmp_pairs_local() ...		cmp_wants() -> cmp_pair_put()
  *		<- pairs
- *	cmp_pairs_remote() -> fetch
- *	cmp_pairs_surplus() -> remove, wait; then fetch
+ *	cmp_pairs_remote() -> fetch (last pass)
+ *	cmp_pairs_surplus() -> remove, wait (first pass)
  */
 #ifndef SYNC_COMPARE_H
 #define SYNC_COMPARE_H

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += src/sync/libsync.a
 src_sync_libsync_a_SOURCES = \
+	src/sync/compare.c src/sync/compare.h \
 	src/sync/fold.c src/sync/fold.h \
 	src/sync/fold_out.c src/sync/fold_priv.h \
 	src/sync/position.c src/sync/position.h \

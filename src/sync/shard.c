@@ -161,8 +161,8 @@ static const struct shard_edge edges[] = {
 	REPAIR_EDGES(COMPARE),
 	END_EDGES(COMPARE),
 
-	/* R7: answers of all removals before the first insert of a range;
-	 * the next range is compared then */
+	/* R7: answers of all removals before the first insert; keys of one
+	 * revision may be in two rounds of the comparison */
 	E(REMOVE, REMOVED, COPY, SHARD_DO_COPY_SOME, SHARD_DO_COPY_SOME,
 	    T_COPY),
 	LINK_EDGES(REMOVE),
@@ -171,7 +171,6 @@ static const struct shard_edge edges[] = {
 	END_EDGES(REMOVE),
 
 	E(COPY, COPIED, REPLAY, SHARD_DO_REPLAY, SHARD_DO_REPLAY, 0),
-	E(COPY, DIFFERS, REMOVE, IDLE, SHARD_DO_REMOVE, T_REMOVE),
 	LINK_EDGES(COPY),
 	LOST_EDGES(COPY),
 	REPAIR_EDGES(COPY),
