@@ -6,6 +6,7 @@ if SANDBOX
 E2E_SHORT += tests/e2e/smoke.py
 LONG_TESTS += tests/e2e/transcripts.py tests/e2e/wal.py tests/e2e/chaos.py tests/e2e/dbserver.py
 LONG_TESTS += tests/e2e/arangojs.py
+LONG_TESTS += tests/e2e/tail_client.py
 endif
 E2E_SHORT += tests/e2e/cli.py tests/e2e/cli_remote.py
 TESTS += $(E2E_SHORT)
@@ -16,3 +17,11 @@ EXTRA_DIST += tests/e2e/arangojs.py tests/e2e/arangojs.mjs tests/e2e/arangojs_li
 # The driver that arangojs.py has installed.
 clean-local:
 	-rm -rf tests/e2e/node-arangojs-*
+
+# The client library on its own.
+check_PROGRAMS += tests/e2e/tail_client
+tests_e2e_tail_client_SOURCES = tests/e2e/tail_client.c \
+	tests/e2e/tail_client_api.c tests/e2e/tail_client.h
+tests_e2e_tail_client_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/e2e
+tests_e2e_tail_client_LDADD = src/arango/libarango.a $(FOUNDATION_LIBS) $(EXTERNAL_LIBS)
+EXTRA_DIST += tests/e2e/tail_client.py
