@@ -44,8 +44,8 @@ struct cert_opts {
 	enum cert_use	 use;
 	enum cert_curve	 curve;
 	int64_t		 valid_s;	/* from now on; > 0 */
-	/* Alternative names, each ended by NULL (or NULL: none); hosts are names
-	 * or addresses.  CN is the first e-mail, else the first host, else
+	/* Alternative names, each ended by NULL (or NULL: none); hosts are
+	 * names or addresses.  CN is the first e-mail, else the first host, else
 	 * ArangoDB. */
 	const char *const *hosts;
 	const char *const *emails;

@@ -46,7 +46,7 @@ struct remote_req {
 	const char	*endpoint;	/* ask this one only; NULL: any */
 	uint32_t	 timeout_ms;	/* shared by the endpoints; 0: the
 					 * original's two minutes */
-	int		 status;	/* out: of the answer; 0: there was none */
+	int		 status;	/* out: of the answer; 0: none */
 };
 
 /*

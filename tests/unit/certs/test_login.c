@@ -13,7 +13,8 @@ static const char *const	localhost[] = { "localhost", NULL };
 static struct cert_ca *
 new_authority(struct cert_pair *pair, enum cert_curve curve)
 {
-	struct cert_opts	 o = { CERT_AUTHORITY, curve, YEAR_S, NULL, NULL };
+	struct cert_opts	 o = { .use = CERT_AUTHORITY, .curve = curve,
+				    .valid_s = YEAR_S };
 	struct cert_ca		*ca = NULL;
 	struct err_msg		 m;
 
@@ -73,7 +74,9 @@ struct scene {
 static void
 scene_open(struct scene *s)
 {
-	struct tls_server_opts	 o = { .client_auth = TLS_CLIENT_CERT_OPTIONAL };
+	struct tls_server_opts	 o = {
+		.client_auth = TLS_CLIENT_CERT_OPTIONAL
+	};
 	struct buf		 keyfile = BUF_INIT;
 	struct err_msg		 m;
 
@@ -162,7 +165,9 @@ make_original(const struct cert_ca *ca, const struct cert_ca *signer,
     const char *use, int from, int to, struct buf *text)
 {
 	struct cert_pair	 pair = CERT_PAIR_INIT;
-	struct cert_opts	 o = { CERT_CLIENT, CERT_P521, YEAR_S, NULL, NULL };
+	struct cert_opts	 o = { .use = CERT_CLIENT,
+				    .curve = CERT_P521,
+				    .valid_s = YEAR_S };
 	struct cert_blocks	 b;
 	struct buf		 all = BUF_INIT;
 	struct err_msg		 m;
