@@ -65,6 +65,8 @@ fatal(const char *fmt, ...)
 {
 	va_list	 ap;
 
+	/* Whoever started us may look there only. */
+	log_set_stderr(true);
 	va_start(ap, fmt);
 	log_va(LOG_LEVEL_ERROR, fmt, ap);
 	va_end(ap);

@@ -18,6 +18,7 @@ static const char *const level_names[LOG_LEVEL_COUNT] = {
 static enum log_level	 threshold = LOG_LEVEL_INFO;
 static int		 fd = STDERR_FILENO;
 static char		*file;		/* NULL: standard error */
+static bool		 also_stderr;
 static char		 who[64];
 
 const char *
@@ -31,6 +32,8 @@ log_level_parse(const char *name, enum log_level *level)
 {
 	size_t	 i;
 
+	if (strcmp(name, "warn") == 0)	/* as others spell it */
+		name = "warning";
 	for (i = 0; i < LOG_LEVEL_COUNT; i++)
 		if (strcmp(name, level_names[i]) == 0) {
 			*level = (enum log_level)i;
@@ -70,6 +73,21 @@ int
 log_reopen(void)
 {
 	return file == NULL ? 0 : open_file(file);
+}
+
+void
+log_set_stderr(bool also)
+{
+	also_stderr = also;
+}
+
+void
+log_take_fd(int new_fd)
+{
+	/* The number stays: children are told it once. */
+	if (fd != STDERR_FILENO)
+		(void)dup3(new_fd, fd, O_CLOEXEC);
+	close(new_fd);
 }
 
 void
@@ -120,6 +138,9 @@ log_va(enum log_level level, const char *fmt, va_list ap)
 	line[n++] = '\n';
 	/* A log that cannot be written must not stop the work. */
 	if (write(fd, line, n) == -1)
+		(void)0;
+	if (also_stderr && fd != STDERR_FILENO &&
+	    write(STDERR_FILENO, line, n) == -1)
 		(void)0;
 	errno = saved;
 }

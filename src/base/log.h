@@ -11,6 +11,7 @@
 #define BASE_LOG_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 enum log_level {
 	LOG_LEVEL_ERROR,
@@ -39,6 +40,15 @@ enum log_level log_get_level(void);
 void	log_set_name(const char *name);
 /* Descriptor in use, so that a child can keep it over close_range(). */
 int	log_fd(void);
+/*
+ * With a log file: lines go to standard error, too.  Without one: no effect.
+ */
+void	log_set_stderr(bool also);
+/*
+ * Use this descriptor, which somebody opened for us, in the place of that of
+ * the log file; it is taken over, and closed when we log to standard error.
+ */
+void	log_take_fd(int new_fd);
 
 void	log_va(enum log_level level, const char *fmt, va_list ap)
 	    __attribute__((format(printf, 2, 0)));
