@@ -402,26 +402,36 @@ compare_names(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-void
-metrics_write_text(struct metrics *m, struct buf *out)
+/* Families by name, NULL at the end, after gauges were set; free() it. */
+static const char **
+collect(struct metrics *m)
 {
 	struct collector	*c;
-	struct family		*f;
 	struct map_iter		 it;
 	const char		**names;
-	size_t			 i, n = 0;
+	size_t			 n = 0;
 
 	for (c = m->collectors; c != NULL; c = c->next)
 		c->fn(c->arg);
-	names = xcalloc(map_count(&m->families), sizeof(*names));
+	names = xcalloc(map_count(&m->families) + 1, sizeof(*names));
 	MAP_FOREACH(&m->families, it)
-		names[n++] = it.key;
+		if (map_count(&((struct family *)it.value)->metrics) > 0)
+			names[n++] = it.key;
 	if (n > 0)
 		qsort(names, n, sizeof(*names), compare_names);
-	for (i = 0; i < n; i++) {
+	return names;
+}
+
+void
+metrics_write_text(struct metrics *m, struct buf *out)
+{
+	const char	**names = collect(m);
+	struct family	*f;
+	struct map_iter	 it;
+	size_t		 i;
+
+	for (i = 0; names[i] != NULL; i++) {
 		f = map_get(&m->families, names[i]);
-		if (map_count(&f->metrics) == 0)
-			continue;
 		buf_printf(out, "# HELP %s ", names[i]);
 		append_escaped(out, f->help, 0);
 		buf_printf(out, "\n# TYPE %s %s\n", names[i],
@@ -429,5 +439,123 @@ metrics_write_text(struct metrics *m, struct buf *out)
 		MAP_FOREACH(&f->metrics, it)
 			write_metric(out, names[i], it.value);
 	}
+	free(names);
+}
+
+/* --- JSON ------------------------------------------------------------------ */
+
+/* Inside quotes.  What append_escaped() wrote needs no more than this. */
+static void
+append_json(struct buf *out, const char *s, size_t n)
+{
+	size_t	 i;
+
+	for (i = 0; i < n; i++)
+		if ((unsigned char)s[i] < 0x20)
+			buf_printf(out, "\\u%04x", (unsigned)s[i]);
+		else
+			buf_append_u8(out, (uint8_t)s[i]);
+}
+
+static void
+append_json_double(struct buf *out, double v)
+{
+	if (isnan(v) || isinf(v))
+		buf_append_str(out, "null");
+	else
+		append_double(out, v);
+}
+
+/* a="x",b="y" as {"a":"x","b":"y"}. */
+static void
+append_json_labels(struct buf *out, const char *labels)
+{
+	const char	*value, *end;
+
+	buf_append_str(out, ",\"labels\":{");
+	for (;;) {
+		value = strchr(labels, '=') + 2;
+		for (end = value; *end != '"'; end++)
+			if (*end == '\\')
+				end++;
+		buf_printf(out, "\"%.*s\":\"", (int)(value - 2 - labels),
+		    labels);
+		append_json(out, value, (size_t)(end - value));
+		buf_append_u8(out, '"');
+		if (end[1] == '\0')
+			break;
+		buf_append_u8(out, ',');
+		labels = end + 2;
+	}
+	buf_append_u8(out, '}');
+}
+
+static void
+append_json_histogram(struct buf *out, const struct metrics_histogram *h)
+{
+	uint64_t	 sum = 0;
+	size_t		 i;
+
+	append_json_double(out, h->sum);
+	buf_printf(out, ",\"count\":%llu,\"buckets\":{",
+	    (unsigned long long)h->count);
+	for (i = 0; i < h->n_bounds; i++) {
+		sum += h->counts[i];
+		buf_append_u8(out, '"');
+		append_double(out, h->bounds[i]);
+		buf_printf(out, "\":%llu,", (unsigned long long)sum);
+	}
+	buf_printf(out, "\"+Inf\":%llu}", (unsigned long long)h->count);
+}
+
+static void
+write_json_sample(struct buf *out, const struct metric *x)
+{
+	buf_append_str(out, "{\"value\":");
+	switch (x->family->kind) {
+	case KIND_COUNTER:
+		buf_printf(out, "%llu", (unsigned long long)x->u.counter.value);
+		break;
+	case KIND_GAUGE:
+		append_json_double(out, x->u.gauge.value);
+		break;
+	case KIND_HISTOGRAM:
+		append_json_histogram(out, &x->u.histogram);
+		break;
+	}
+	if (*x->labels != '\0')
+		append_json_labels(out, x->labels);
+	buf_append_u8(out, '}');
+}
+
+void
+metrics_write_json(struct metrics *m, struct buf *out)
+{
+	const char	**names = collect(m);
+	struct buf	 help = BUF_INIT;
+	struct family	*f;
+	struct map_iter	 it;
+	size_t		 i, k;
+
+	buf_append_u8(out, '{');
+	for (i = 0; names[i] != NULL; i++) {
+		f = map_get(&m->families, names[i]);
+		buf_reset(&help);
+		append_escaped(&help, f->help, 1);
+		buf_printf(out, "%s\"%s\":{\"help\":\"", i == 0 ? "" : ",",
+		    names[i]);
+		append_json(out, buf_cstr(&help), help.len);
+		buf_printf(out, "\",\"type\":\"%s\",\"samples\":[",
+		    kind_names[f->kind]);
+		k = 0;
+		MAP_FOREACH(&f->metrics, it) {
+			if (k++ > 0)
+				buf_append_u8(out, ',');
+			write_json_sample(out, it.value);
+		}
+		buf_append_str(out, "]}");
+	}
+	buf_append_u8(out, '}');
+	buf_free(&help);
 	free(names);
 }

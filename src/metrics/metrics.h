@@ -108,6 +108,15 @@ void	metrics_on_collect(struct metrics *m, void (*fn)(void *), void *arg);
  */
 void	metrics_write_text(struct metrics *m, struct buf *out);
 
+/*
+ * The same as one JSON object, as the original has it (product reference,
+ * section 4): {"name":{"help":"..","type":"counter","samples":[{"value":1,
+ * "labels":{..}}]}}; "labels" only where there are some.  A histogram's value is
+ * its sum, and it has "count" and "buckets" (upper bound -> cumulated count)
+ * beside it.  What is no number in JSON is null.
+ */
+void	metrics_write_json(struct metrics *m, struct buf *out);
+
 #define METRICS_CONTENT_TYPE	"text/plain; version=0.0.4; charset=utf-8"
 
 #endif
