@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "ipc/messages.h"
 #include "ipc/peer.h"
 #include "proc/mesh.h"
@@ -42,7 +43,9 @@ on_file(struct msg_in *in)
 		return r;
 	if ((fd = peer_take_fd(in->peer)) == -1)
 		return ERR_PROTOCOL;
-	if (m->file_fn == NULL)
+	if (strcmp(what, MESH_FILE_LOG) == 0)
+		log_take_fd(fd);
+	else if (m->file_fn == NULL)
 		close(fd);
 	else
 		m->file_fn(m->file_arg, what, fd);

@@ -13,6 +13,7 @@
 #ifndef PROC_MEMBER_H
 #define PROC_MEMBER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,12 @@ struct member {
 	void		*arg;		/* of mesh_new(); inherited memory */
 	const uint8_t	*config;	/* of MSG_MESH_START, valid all along */
 	size_t		 config_len;
+	/*
+	 * An earlier process of this name has had progress, so what it was
+	 * started with is good.  Before that PROC_EXIT_CONFIG ends the daemon
+	 * (mesh_on_give_up()).
+	 */
+	bool		 proven;
 
 	/* below: of member.c */
 	member_connect_fn *connect_fn;

@@ -44,6 +44,8 @@ struct mesh {
 	void		*arg;
 	struct slot	*first;
 	char		*governor;
+	void		(*give_up)(void *, const char *);
+	void		*give_up_arg;
 };
 
 static void	slot_free(struct slot **);
@@ -161,6 +163,17 @@ brief_governor(struct slot *g)
 			tell_governor(s);
 }
 
+/* See mesh_on_give_up(). */
+static bool
+cannot_be_used(const struct slot *s)
+{
+	const struct proc_end	*end = proc_end(s->proc);
+
+	return s->mesh->give_up != NULL && s->fixed &&
+	    !proc_is_proven(s->proc) && !end->signaled &&
+	    end->code == PROC_EXIT_CONFIG;
+}
+
 static void
 on_changed(struct proc *p, enum proc_state from)
 {
@@ -177,6 +190,8 @@ on_changed(struct proc *p, enum proc_state from)
 	}
 	if (proc_state(p) != from)
 		tell_governor(s);
+	if (proc_state(p) == PROC_WAITING && cannot_be_used(s))
+		s->mesh->give_up(s->mesh->give_up_arg, proc_end(p)->words);
 }
 
 /* ---- from the governor -------------------------------------------------------- */
@@ -311,7 +326,8 @@ static int
 member_main(struct proc_child *c, void *arg, struct rbuf *config)
 {
 	struct slot	*s = arg;
-	struct member	 m = { .child = c, .arg = s->mesh->arg };
+	struct member	 m = { .child = c, .arg = s->mesh->arg,
+			    .proven = proc_is_proven(s->proc) };
 	int		 r;
 
 	if ((r = get_bytes(config, &m.config, &m.config_len)) != 0 ||
@@ -439,15 +455,36 @@ mesh_give_file(struct mesh *m, const char *member, const char *what,
 }
 
 void
+mesh_on_give_up(struct mesh *m, void (*fn)(void *, const char *), void *arg)
+{
+	m->give_up = fn;
+	m->give_up_arg = arg;
+}
+
+static int
+dup_log(void *arg)
+{
+	int	 fd = fcntl(log_fd(), F_DUPFD_CLOEXEC, 0);
+
+	return fd == -1 ? -errno : fd;
+}
+
+void
 mesh_reload(struct mesh *m)
 {
-	struct wanted_file	*f;
+	static char		 log_name[] = MESH_FILE_LOG;
+	struct wanted_file	*f, log = { .what = log_name,
+				    .open_fn = dup_log };
 	struct slot		*s;
 
-	for (s = m->first; s != NULL; s = s->next)
-		if (proc_state(s->proc) == PROC_READY &&
-		    proc_peer(s->proc) != NULL)
-			for (f = s->files; f != NULL; f = f->next)
-				send_file(s, f);
+	for (s = m->first; s != NULL; s = s->next) {
+		if (proc_state(s->proc) != PROC_READY ||
+		    proc_peer(s->proc) == NULL)
+			continue;
+		if (log_fd() > STDERR_FILENO)
+			send_file(s, &log);
+		for (f = s->files; f != NULL; f = f->next)
+			send_file(s, f);
+	}
 	super_reload_children(m->super);
 }

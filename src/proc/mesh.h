@@ -27,6 +27,8 @@ struct mesh;
 #define MESH_NAME_MAX		512	/* bytes, with the NUL */
 #define MESH_PEERS_MAX		16	/* wishes of one member */
 #define MESH_CONFIG_MAX		(512 * 1024)
+/* What the log file is called when it was opened again. */
+#define MESH_FILE_LOG		"log"
 
 /* One row per kind of process; its number is its place in the table. */
 struct mesh_class {
@@ -66,7 +68,18 @@ void	mesh_set_governor(struct mesh *m, const char *name);
  */
 void	mesh_give_file(struct mesh *m, const char *member, const char *what,
 	    int (*open_fn)(void *arg), void *arg);
-/* Send all files again and RELOAD to all members: SIGHUP. */
+/*
+ * One of the supervisor's own members ended with PROC_EXIT_CONFIG before any
+ * process of its name had progress: what the daemon was started with cannot
+ * be used, and trying again is of no use.  Without this they are restarted
+ * like all others.  Stopping the supervisor is up to fn.
+ */
+void	mesh_on_give_up(struct mesh *m,
+	    void (*fn)(void *arg, const char *sentence), void *arg);
+/*
+ * SIGHUP: send the descriptor of the log, which may be new, and all files
+ * again, then RELOAD, to all members.
+ */
 void	mesh_reload(struct mesh *m);
 
 #endif

@@ -101,6 +101,7 @@ struct proc_end {
 	int		 code;		/* exit code or signal number */
 	bool		 was_ready;
 	char		 text[640];	/* for people */
+	char		 words[512];	/* what it said last, or "" */
 };
 
 struct super_hooks {
@@ -156,6 +157,8 @@ bool	proc_is_paused(const struct proc *p);
 /* 0 when there is no process. */
 pid_t	proc_pid(const struct proc *p);
 uint32_t proc_generation(const struct proc *p);
+/* Has a process of this slot ever said that it achieved something? */
+bool	proc_is_proven(const struct proc *p);
 const struct proc_end *proc_end(const struct proc *p);
 /* Connection to the child; NULL when there is none. */
 struct peer *proc_peer(struct proc *p);

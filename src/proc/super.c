@@ -134,6 +134,7 @@ on_progress(struct msg_in *m)
 
 	p->n_deaths = 0;
 	p->immediate = false;
+	p->proven = true;
 	backoff_reset(&p->backoff);
 	return get_end(&m->body);
 }
@@ -315,6 +316,7 @@ describe_end(struct proc *p, int status)
 
 	e->ended = true;
 	e->was_ready = p->was_ready;
+	snprintf(e->words, sizeof(e->words), "%s", p->last_words);
 	e->signaled = WIFSIGNALED(status);
 	if (e->signaled) {
 		e->code = WTERMSIG(status);
@@ -746,6 +748,12 @@ pid_t
 proc_pid(const struct proc *p)
 {
 	return p->pid;
+}
+
+bool
+proc_is_proven(const struct proc *p)
+{
+	return p->proven;
 }
 
 uint32_t

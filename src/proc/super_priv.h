@@ -37,6 +37,7 @@ struct proc {
 	uint64_t		 deaths[PROC_DEATHS_MAX];
 	unsigned		 n_deaths;	/* in the window */
 	bool			 immediate;	/* was restarted at once */
+	bool			 proven;	/* one of them had progress */
 };
 
 struct super {
