@@ -20,6 +20,7 @@
 #define PAUSE_MS		200
 #define PAUSE_MAX_MS		1000
 #define TRY_TIMEOUT_MS		(30 * 1000)
+#define TRY_TIMEOUT_MIN_MS	1000
 #define REDIRECTS_MAX		5
 #define ANSWER_MAX_BYTES	((size_t)1024 * 1024 * 1024)
 
@@ -80,6 +81,17 @@ agency_cancel(const struct arango_agency *ag)
 	return ag->cancel;
 }
 
+/*
+ * An agent that hangs must not take all the patience: another one may lead by
+ * then.
+ */
+static uint32_t
+try_timeout(const struct arango_agency *ag)
+{
+	return (uint32_t)MAX(MIN(ag->patience_ms / 3, TRY_TIMEOUT_MS),
+	    TRY_TIMEOUT_MIN_MS);
+}
+
 /* ---- who leads ---------------------------------------------------------- */
 
 static int
@@ -92,7 +104,7 @@ get(struct arango_agency *ag, struct arango_server *to, const char *path,
 
 	req.to = to;
 	req.path = path;
-	req.timeout_ms = 10 * 1000;
+	req.timeout_ms = MIN(10 * 1000, try_timeout(ag));
 	req.cancel = ag->cancel;
 	r = arango_call(ag->a, &req, &ans);
 	if (r == 0)
@@ -323,7 +335,7 @@ post(struct arango_agency *ag, const char *path, const struct buf *body,
 	req.path = path;
 	req.body = body->data;
 	req.len = body->len;
-	req.timeout_ms = TRY_TIMEOUT_MS;
+	req.timeout_ms = try_timeout(ag);
 	req.max_body = ANSWER_MAX_BYTES;
 	req.repeatable = true;
 	r = agency_call(ag, &req, true, agency_deadline(ag), &ans);
@@ -538,7 +550,7 @@ inquire(struct arango_agency *ag, const char *client, uint64_t deadline_ms,
 	req.path = "/_api/agency/inquire";
 	req.body = body;
 	req.len = strlen(body);
-	req.timeout_ms = TRY_TIMEOUT_MS;
+	req.timeout_ms = try_timeout(ag);
 	req.repeatable = true;
 	r = agency_call(ag, &req, true, deadline_ms, &ans);
 	if (r == 0 && (read_result(&ans, index) != 0 || *index == 0))
@@ -582,7 +594,7 @@ arango_agency_write(struct arango_agency *ag, struct agency_trx *t,
 	req.path = "/_api/agency/write";
 	req.body = b.data;
 	req.len = b.len;
-	req.timeout_ms = TRY_TIMEOUT_MS;
+	req.timeout_ms = try_timeout(ag);
 	for (;;) {
 		r = agency_call(ag, &req, false, deadline, &ans);
 		if (r == 0 && (read_result(&ans, &n) != 0 || n == 0))
@@ -631,7 +643,7 @@ arango_agency_transact(struct arango_agency *ag, const char *json, size_t len,
 	req.path = "/_api/agency/transact";
 	req.body = json;
 	req.len = len;
-	req.timeout_ms = TRY_TIMEOUT_MS;
+	req.timeout_ms = try_timeout(ag);
 	req.max_body = ANSWER_MAX_BYTES;
 	r = agency_call(ag, &req, false, agency_deadline(ag), &ans);
 	/* 412: some write failed; the list says which. */

@@ -67,6 +67,33 @@ arango_reload(struct arango *a, struct err_msg *m)
 }
 
 int
+arango_change_secret(struct arango *a, const void *secret, size_t len,
+    struct err_msg *m)
+{
+	struct auth		*au = &a->auth;
+	struct jwt_secrets	 fresh = { .count = 0 };
+	struct arango_server	*s;
+	size_t			 i;
+	int			 r;
+
+	if (au->mode != AUTH_MODE_SECRETS || has_files(au))
+		return err_set(m, ERR_BAD_STATE, "%s: has no secret of ours",
+		    a->name);
+	if ((r = jwt_secrets_add(&fresh, secret, len, m)) != 0)
+		return r;
+	if (au->secrets.count != 0)
+		(void)jwt_secrets_add(&fresh, au->secrets.s[0].bytes,
+		    au->secrets.s[0].len, NULL);
+	au->secrets = fresh;
+	jwt_secrets_clear(&fresh);
+	for (i = 0; (s = arango_server_at(a, i)) != NULL; i++)
+		s->secret = 0;
+	forget_made(au);
+	au->epoch++;
+	return 0;
+}
+
+int
 auth_init(struct arango *a, const struct arango_opts *o, struct err_msg *m)
 {
 	struct auth	*au = &a->auth;

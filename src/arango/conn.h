@@ -126,6 +126,13 @@ void	arango_set_token(struct arango *a, const char *token,
  */
 int	arango_make_token(struct arango *a, uint64_t lifetime_ms, char **token,
 	    struct err_msg *m);
+/*
+ * Another secret in the place of the one that arango_new() was given as bytes.
+ * The old one is tried where the new one is refused: not all servers of a
+ * cluster change theirs at the same moment.  0, or ERR_RANGE with a sentence.
+ */
+int	arango_change_secret(struct arango *a, const void *secret, size_t len,
+	    struct err_msg *m);
 /* Read the secrets again (SIGHUP); a bad file keeps the old ones. */
 int	arango_reload(struct arango *a, struct err_msg *m);
 /*
