@@ -45,7 +45,17 @@ get_metrics(struct api *a, struct http_req *req)
 	struct buf	 b = BUF_INIT;
 
 	metrics_write_text(a->metrics, &b);
-	http_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
+	http_reply(req, 200, METRICS_CONTENT_TYPE, &b);
+	buf_free(&b);
+}
+
+static void
+get_metrics_json(struct api *a, struct http_req *req)
+{
+	struct buf	 b = BUF_INIT;
+
+	metrics_write_json(a->metrics, &b);
+	http_reply(req, 200, "application/json", &b);
 	buf_free(&b);
 }
 
@@ -55,7 +65,8 @@ static const struct {
 } own_routes[] = {
 	{ "/_api/version", get_version },
 	{ "/_api/role", get_role },
-	{ "/metrics", get_metrics }
+	{ "/metrics", get_metrics },
+	{ "/metrics.json", get_metrics_json }
 };
 
 static void
@@ -99,29 +110,81 @@ on_request(struct http_req *req, void *arg)
 
 /* ---- certificates and the socket ---------------------------------------------------- */
 
-/* A new context from what was read; the old one stays when that is no good. */
+static void
+forget(struct buf *b)
+{
+	if (b->data != NULL)
+		explicit_bzero(b->data, b->len);
+	buf_free(b);
+}
+
+static bool
+differ(const struct buf *a, const struct buf *b)
+{
+	return a->len != b->len || memcmp(a->data, b->data, a->len) != 0;
+}
+
+static void
+take_over(struct buf *to, struct buf *from)
+{
+	if (from->len == 0)
+		return;
+	forget(to);
+	*to = *from;
+	*from = (struct buf)BUF_INIT;
+}
+
+/*
+ * A new context from what has come last.  All of it is taken or nothing: when
+ * it is no good, the old one stays, and so do the files that it was made of.
+ */
 static int
 make_tls(struct api *a)
 {
-	struct tls_server_opts	 o = { .pem = a->keyfile.data,
-				    .pem_len = a->keyfile.len };
+	const struct buf	*key, *ca;
+	struct tls_server_opts	 o = { .keyfile = NULL };
 	struct err_msg		 m = { "" };
 	int			 r;
 
-	if (a->client_ca.len != 0) {
-		o.ca_pem = a->client_ca.data;
-		o.ca_pem_len = a->client_ca.len;
+	key = a->new_keyfile.len != 0 ? &a->new_keyfile : &a->keyfile;
+	ca = a->new_client_ca.len != 0 ? &a->new_client_ca : &a->client_ca;
+	o.pem = key->data;
+	o.pem_len = key->len;
+	if (ca->len != 0) {
+		o.ca_pem = ca->data;
+		o.ca_pem_len = ca->len;
 		o.client_auth = TLS_CLIENT_CERT_OPTIONAL;
 	}
-	r = tls_server_reload(&o, &a->tls, &m);
-	if (r == 0 && a->server != NULL)
-		http_server_set_tls(a->server, a->tls);
-	if (r != 0)
+	if ((r = tls_server_reload(&o, &a->tls, &m)) != 0) {
 		log_error("--server.keyfile %s, --server.client-cafile %s: "
 		    "%s%s", a->conf->keyfile, a->conf->client_ca_file == NULL ?
-		    "-" : a->conf->client_ca_file, m.text, a->tls == NULL ? "" :
-		    "; the certificate in use is kept");
-	return r;
+		    "-" : a->conf->client_ca_file, m.text, a->tls == NULL ?
+		    "" : "; the certificate in use is kept");
+		forget(&a->new_keyfile);
+		forget(&a->new_client_ca);
+		return r;
+	}
+	take_over(&a->keyfile, &a->new_keyfile);
+	take_over(&a->client_ca, &a->new_client_ca);
+	if (a->server != NULL)
+		http_server_set_tls(a->server, a->tls);
+	return 0;
+}
+
+/* SIGHUP: all files have come. */
+static void
+on_reload(void *arg)
+{
+	struct api	*a = arg;
+	bool		 changed;
+
+	changed = (a->new_keyfile.len != 0 && differ(&a->new_keyfile,
+	    &a->keyfile)) || (a->new_client_ca.len != 0 &&
+	    differ(&a->new_client_ca, &a->client_ca));
+	if (a->server != NULL && changed && make_tls(a) == 0)
+		log_notice("new connections get the new certificate");
+	forget(&a->new_keyfile);
+	forget(&a->new_client_ca);
 }
 
 /* Serve as soon as the socket and the key are there. */
@@ -130,20 +193,17 @@ begin(struct api *a)
 {
 	struct http_server_opts	 o = HTTP_SERVER_OPTS_INIT;
 	struct err_msg		 m = { "" };
-	bool			 complete;
 
-	complete = a->keyfile.len != 0 &&
-	    (a->conf->client_ca_file == NULL || a->client_ca.len != 0);
-	if (!complete)
+	if (a->server != NULL || a->listen_fd == -1 ||
+	    a->new_keyfile.len == 0 || (a->conf->client_ca_file != NULL &&
+	    a->new_client_ca.len == 0))
 		return;
-	if (make_tls(a) != 0 && a->tls == NULL) {
+	if (make_tls(a) != 0) {
 		proc_child_fail(a->m->child, PROC_EXIT_TLS,
 		    "the certificate and key cannot be used");
 		loop_stop(a->loop);
 		return;
 	}
-	if (a->server != NULL || a->listen_fd == -1)
-		return;
 	o.fd = a->listen_fd;
 	a->listen_fd = -1;
 	o.tls = a->tls;
@@ -188,10 +248,13 @@ take_secret(struct api *a, const struct buf *b)
 	while (to > from && strchr(" \t\r\n", b->data[to - 1]) != NULL)
 		to--;
 	if (jwt_secrets_add(&new, b->data + from, to - from, &m) != 0) {
-		log_error("--master.jwt-secret %s: %s",
-		    a->conf->master_jwt_file, m.text);
+		log_error("--master.jwt-secret %s: %s; the secret in use is "
+		    "kept", a->conf->master_jwt_file, m.text);
 		return;
 	}
+	if (a->secrets.count != 0 && memcmp(&new, &a->secrets,
+	    sizeof(new)) != 0)
+		log_notice("the secret of --master.jwt-secret has changed");
 	jwt_secrets_clear(&a->secrets);
 	a->secrets = new;
 }
@@ -201,6 +264,7 @@ on_file(void *arg, const char *what, int fd)
 {
 	struct api	*a = arg;
 	struct buf	 b = BUF_INIT;
+	int		 r;
 
 	if (strcmp(what, DAEMON_FILE_LISTEN) == 0) {
 		/* Sent again at each reload; the first one is in use. */
@@ -211,25 +275,19 @@ on_file(void *arg, const char *what, int fd)
 		begin(a);
 		return;
 	}
-	if (read_file(fd, &b) != 0 || b.len == 0)
-		log_error("--%s: the file is empty or cannot be read", what);
+	r = read_file(fd, &b);
+	close(fd);
+	if (r != 0 || b.len == 0)
+		log_error("--%s: the file %s", what, r == ERR_TOO_BIG ?
+		    "is too large" : r != 0 ? "cannot be read" : "is empty");
 	else if (strcmp(what, DAEMON_FILE_MASTER_JWT) == 0)
 		take_secret(a, &b);
-	else if (strcmp(what, DAEMON_FILE_KEYFILE) == 0) {
-		buf_free(&a->keyfile);
-		a->keyfile = b;
-		b = (struct buf)BUF_INIT;
-		begin(a);
-	} else if (strcmp(what, DAEMON_FILE_CLIENT_CA) == 0) {
-		buf_free(&a->client_ca);
-		a->client_ca = b;
-		b = (struct buf)BUF_INIT;
-		begin(a);
-	}
-	close(fd);
-	if (b.data != NULL)
-		explicit_bzero(b.data, b.len);
-	buf_free(&b);
+	else if (strcmp(what, DAEMON_FILE_KEYFILE) == 0)
+		take_over(&a->new_keyfile, &b);
+	else if (strcmp(what, DAEMON_FILE_CLIENT_CA) == 0)
+		take_over(&a->new_client_ca, &b);
+	forget(&b);
+	begin(a);
 }
 
 /* ---- life --------------------------------------------------------------------------- */
@@ -280,6 +338,7 @@ api_main(struct member *m)
 	make_metrics(a);
 	member_on_connect(m, on_connect, a);
 	member_on_file(m, on_file, a);
+	proc_child_on_reload(m->child, on_reload, a);
 	member_ready(m);
 	(void)loop_run(a->loop);
 	return a->tls == NULL ? PROC_EXIT_TLS : PROC_EXIT_OK;

@@ -28,7 +28,7 @@ struct peer;
 #define API_BODIES_MAX_BYTES	((uint64_t)64 * 1024 * 1024)
 #define API_CONNECTIONS_MAX	1024
 #define API_REQUEST_TIMEOUT_MS	60000
-#define API_CONTROL_TIMEOUT_MS	60000
+#define API_CONTROL_TIMEOUT_MS	30000
 
 enum api_who {
 	API_NOBODY,
@@ -46,7 +46,8 @@ struct api {
 	struct http_server *server;	/* NULL until socket and key are there */
 	struct http_client *client;
 	int		 listen_fd;
-	struct buf	 keyfile, client_ca;	/* as they were read */
+	struct buf	 keyfile, client_ca;	/* as they are in use */
+	struct buf	 new_keyfile, new_client_ca;	/* ... or are to be */
 	struct tls_ctx	*tls;
 	struct jwt_secrets secrets;	/* of --master.jwt-secret */
 	struct map	 users;		/* Basic credentials that were good:

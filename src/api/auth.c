@@ -47,7 +47,9 @@ now_seconds(void)
 static bool
 may_be_monitored(struct http_req *req)
 {
-	static const char *const	 paths[] = { "/metrics", "/_api/version" };
+	static const char *const	 paths[] = {
+		"/metrics", "/metrics.json", "/_api/version"
+	};
 	size_t				 i;
 
 	if (http_req_method(req) != HTTP_GET)

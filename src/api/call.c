@@ -24,6 +24,7 @@
 /* On the stack of the fiber that waits. */
 struct api_call {
 	struct api_call	*next;
+	struct api	*api;
 	struct fiber	*fiber;
 	uint32_t	 id;
 	bool		 done;
@@ -124,11 +125,21 @@ api_connect_control(struct api *a, int fd)
 
 /* ---- calls ------------------------------------------------------------------------- */
 
+/* control is stopped, or busy with something else. */
+static void
+on_timeout(void *arg)
+{
+	struct api_call	*call = arg;
+
+	end_call(call->api, call);
+}
+
 /* Waits; call->status 0 when control did not answer. */
 static void
 ask(struct api *a, struct http_req *req, enum api_who who,
     struct api_call *call)
 {
+	struct loop_timer *timer;
 	struct buf	 b = BUF_INIT;
 	const uint8_t	*body;
 	const char	*query;
@@ -136,6 +147,7 @@ ask(struct api *a, struct http_req *req, enum api_who who,
 
 	if (a->control == NULL)
 		return;
+	call->api = a;
 	call->fiber = fiber_self();
 	call->id = peer_next_id(a->control);
 	body = http_req_body(req, &len);
@@ -150,8 +162,11 @@ ask(struct api *a, struct http_req *req, enum api_who who,
 	if (peer_send_buf(a->control, MSG_API_CALL_REQ, call->id, &b) != 0)
 		end_call(a, call);
 	buf_free(&b);
+	timer = loop_timer_new(a->loop, on_timeout, call);
+	loop_timer_start(timer, API_CONTROL_TIMEOUT_MS);
 	while (!call->done)
 		fiber_suspend();
+	loop_timer_free(&timer);
 }
 
 struct passed {
@@ -256,7 +271,9 @@ api_ask_control(struct api *a, struct http_req *req, enum api_who who)
 
 	ask(a, req, who, &call);
 	if (call.status == 0)
-		api_refuse(req, 503, "starting: service unavailable");
+		api_refuse(req, 503, a->control == NULL ?
+		    "starting: service unavailable" :
+		    "no answer in time: service unavailable");
 	else if (call.forward[0] == '\0' || !wants_forwarding(req) ||
 	    !pass_on(a, req, call.forward))
 		http_reply(req, call.status, "application/json", &call.body);

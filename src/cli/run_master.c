@@ -17,7 +17,7 @@
 static int	run(const struct conf *c, void *context);
 
 static const char *const	levels[] = {
-	"error", "warning", "notice", "info", "debug", "trace", NULL
+	"error", "warning", "warn", "notice", "info", "debug", "trace", NULL
 };
 static const char *const	mq_types[] = { "direct", NULL };
 
@@ -58,6 +58,14 @@ static const struct conf_option	options[] = {
 	{ .name = "mq.type", .type = CONF_ENUM, .def = "direct",
 	  .choices = mq_types, .arg = "TYPE",
 	  .help = "Kind of message queue." },
+	{ .name = "mq.direct-token-ttl", .type = CONF_DURATION, .def = "6h",
+	  .min = 60000, .max = INT64_C(31536000000), .arg = "DURATION",
+	  .help = "Taken for the sake of the ArangoDB Starter.  This version "
+	      "hands out no tokens for message queues." },
+	{ .name = "worker.max-initial-sync-tasks", .type = CONF_INT,
+	  .def = "16", .min = 1, .max = 100000, .arg = "N",
+	  .help = "Taken for the sake of the ArangoDB Starter.  This version "
+	      "does not copy shards." },
 	{ .name = "data.dir", .type = CONF_STRING, .flags = CONF_FILE_PATH,
 	  .arg = "DIR", .group = "Process",
 	  .help = "Directory of this master.  Without it: $STATE_DIRECTORY, "
@@ -74,6 +82,11 @@ static const struct conf_option	options[] = {
 	      "it again." },
 	{ .name = "log.level", .type = CONF_ENUM, .def = "info",
 	  .choices = levels, .arg = "LEVEL", .help = "How much is logged." },
+	{ .name = "log.stderr", .type = CONF_BOOL,
+	  .help = "Log to standard error as well as to --log.file." },
+	{ .name = "debug.profile", .type = CONF_BOOL,
+	  .help = "Taken for the sake of the ArangoDB Starter.  There is "
+	      "nothing to profile over HTTP." },
 	{ .name = NULL }
 };
 
@@ -123,6 +136,7 @@ run(const struct conf *c, void *context)
 		.user = conf_string(c, "user"),
 		.pid_file = conf_string(c, "pid-file"),
 		.log_file = conf_string(c, "log.file"),
+		.log_stderr = conf_bool(c, "log.stderr") != 0,
 		.log_level = conf_string(c, "log.level"),
 		.cluster_endpoints = conf_list(c, "cluster.endpoint", NULL),
 		.cluster_jwt_file = conf_string(c, "cluster.jwt-secret"),
@@ -136,6 +150,9 @@ run(const struct conf *c, void *context)
 		.version = PACKAGE_VERSION,
 		.build = x->build
 	};
+	struct err_msg	 m = { "" };
+	int		 code;
 
-	return daemon_run(&d, classes);
+	code = daemon_run(&d, classes, &m);
+	return code == 0 ? 0 : cli_fail("%s", m.text);
 }

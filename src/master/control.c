@@ -52,9 +52,13 @@ load_id(struct control *c)
 		r = fsx_replace(path, c->id, 32, 0600);
 	}
 	c->id[32] = '\0';
-	if (r != 0)
-		log_error("%s: %s; it holds the id of this master, 32 hex "
-		    "digits: remove it to get a new one", path, err_text(r));
+	if (r == ERR_FORMAT || r == ERR_TOO_BIG)
+		proc_child_fail(c->m->child, PROC_EXIT_CONFIG, "%s: does not "
+		    "hold the id of a master, 32 hex digits; remove it to get "
+		    "a new one", path);
+	else if (r != 0)
+		proc_child_fail(c->m->child, PROC_EXIT_CONFIG, "%s: %s", path,
+		    err_text(r));
 	buf_free(&b);
 	free(path);
 	return r;
@@ -79,8 +83,31 @@ open_cluster(struct control *c)
 	}
 	if (arango_new(c->loop, &o, &c->cluster, &m) != 0)
 		fatal("%s", m.text);
-	c->agency = arango_agency_new(c->cluster, NULL);
+	c->agency = arango_agency_new(c->cluster, &c->cancel);
 	arango_agency_set_patience(c->agency, CONTROL_RENEW_MS);
+}
+
+static void
+take_secret(struct control *c, const char *text, size_t len)
+{
+	struct err_msg	 m = { "" };
+
+	if (c->secret.len == len && memcmp(c->secret.data, text, len) == 0)
+		return;
+	if (c->cluster != NULL && arango_change_secret(c->cluster, text, len,
+	    &m) != 0) {
+		log_error("--cluster.jwt-secret %s: %s; the secret in use is "
+		    "kept", c->conf->cluster_jwt_file, m.text);
+		return;
+	}
+	if (c->secret.data != NULL)
+		explicit_bzero(c->secret.data, c->secret.len);
+	buf_reset(&c->secret);
+	buf_append(&c->secret, text, len);
+	if (c->cluster == NULL)
+		open_cluster(c);
+	else
+		log_notice("the secret of --cluster.jwt-secret has changed");
 }
 
 static void
@@ -97,30 +124,37 @@ on_file(void *arg, const char *what, int fd)
 	}
 	n = pread(fd, text, sizeof(text), 0);
 	close(fd);
-	if (n < 0)
-		return;
-	e = (size_t)n;
+	e = n < 0 ? 0 : (size_t)n;
 	while (b < e && strchr(" \t\r\n", text[b]) != NULL)
 		b++;
 	while (e > b && strchr(" \t\r\n", text[e - 1]) != NULL)
 		e--;
-	if (e == b) {
-		log_error("--cluster.jwt-secret %s: the file is empty; the "
-		    "secret in use is kept", c->conf->cluster_jwt_file);
-	} else if (c->cluster == NULL) {
-		buf_append(&c->secret, text + b, e - b);
-		open_cluster(c);
-	} else if (c->secret.len != e - b ||
-	    memcmp(c->secret.data, text + b, e - b) != 0) {
-		/* Our lock and our id let the next process lead at once. */
-		log_notice("the cluster's JWT secret has changed; control "
-		    "starts anew with it");
-		loop_stop(c->loop);
-	}
+	if (e == b)
+		log_error("--cluster.jwt-secret %s: the file is empty or "
+		    "cannot be read", c->conf->cluster_jwt_file);
+	else
+		take_secret(c, text + b, e - b);
 	explicit_bzero(text, sizeof(text));
 }
 
 /* ---- the loop -------------------------------------------------------------------- */
+
+/*
+ * The cluster answers, or not.  Logged when that changes, and when the reason
+ * is of another kind.
+ */
+static void
+note_trouble(struct control *c, int r, const struct err_msg *m)
+{
+	if (r == 0 && c->trouble != 0)
+		log_notice("own cluster: the agency answers again");
+	else if (r != 0 && r != c->trouble && r != ERR_CANCELLED)
+		log_warning("the agency cannot be used: %s; trying again",
+		    m->text);
+	if (r != 0)
+		c->why = *m;
+	c->trouble = r;
+}
 
 void
 control_look(struct control *c)
@@ -128,19 +162,14 @@ control_look(struct control *c)
 	struct json_object	*o = NULL;
 	struct err_msg		 m = { "" };
 	bool			 leads;
+	int			 r;
 
-	if (arango_agency_get(c->agency, CONTROL_ROOT, &o, &m) == 0) {
+	if ((r = arango_agency_get(c->agency, CONTROL_ROOT, &o, &m)) == 0) {
 		json_object_put(c->state);
 		c->state = o;
 		c->seen_ms = loop_now_ms(c->loop);
-		if (c->was_away)
-			log_notice("the agency answers again");
-		c->was_away = false;
-	} else if (!c->was_away) {
-		log_warning("the agency cannot be reached: %s; trying again",
-		    m.text);
-		c->was_away = true;
 	}
+	note_trouble(c, r, &m);
 	leads = control_is_leader(c);
 	if (leads != c->was_leader)
 		log_notice("master %s: %s", c->id,
@@ -173,46 +202,110 @@ register_master(struct control *c, struct err_msg *m)
 	return r;
 }
 
+/* As last seen: nobody leads, or we do (we were killed, R23). */
+static bool
+lease_may_be_had(const struct control *c)
+{
+	const char	*leader = control_leader_id(c);
+
+	return c->seen_ms == 0 || leader == NULL || strcmp(leader, c->id) == 0;
+}
+
 static void
 keep_lease(struct control *c)
 {
 	struct err_msg	 m = { "" };
-	int		 r;
+	int		 r = 0;
 
 	if (c->lease.held)
 		r = arango_lease_renew(c->agency, &c->lease, &m);
-	else	/* our id there: we were killed, and hold the data lock (R24) */
+	else if (lease_may_be_had(c))
 		r = arango_lease_take(c->agency, &c->lease, true, NULL, &m);
 	if (r != 0 && r != ERR_EXISTS && r != ERR_BAD_STATE)
 		log_debug("lease: %s", m.text);
+}
+
+/* Until the cluster is known to be ours.  False: it cannot become so. */
+static bool
+find_cluster(struct control *c)
+{
+	struct err_msg	 m = { "" };
+	int		 r;
+
+	if ((r = control_check_cluster(c, &m)) == 0) {
+		c->checked = true;
+		proc_child_progress(c->m->child);
+	} else if (r == ERR_USAGE && !c->m->proven) {
+		c->exit = proc_child_fail_text(c->m->child, PROC_EXIT_CONFIG,
+		    m.text);
+		return false;
+	}
+	note_trouble(c, r, &m);
+	return true;
+}
+
+static void
+one_round(struct control *c)
+{
+	struct err_msg	 m = { "" };
+	uint64_t	 now = loop_now_ms(c->loop);
+	bool		 due;
+
+	due = c->renewed_ms == 0 || now - c->renewed_ms >= CONTROL_RENEW_MS;
+	if (due || !c->lease.held)
+		keep_lease(c);
+	if (due && register_master(c, &m) == 0)
+		c->renewed_ms = now;
+	control_look(c);
+}
+
+/*
+ * Let another master have the lease now instead of after the ttl, and take
+ * ourselves off the list.
+ */
+static void
+leave(struct control *c)
+{
+	struct agency_trx	 t = AGENCY_TRX_INIT;
+	struct arango_agency	*agency;
+	struct err_msg		 m;
+	char			*path;
+
+	if (!c->checked || c->seen_ms == 0)
+		return;
+	agency = arango_agency_new(c->cluster, NULL);
+	arango_agency_set_patience(agency, CONTROL_LEAVE_MS);
+	if (c->lease.held &&
+	    arango_lease_release(agency, &c->lease, &m) != 0) {
+		log_warning("the lease was not given back: %s", m.text);
+		arango_agency_free(&agency);
+		return;
+	}
+	path = xasprintf(CONTROL_ROOT "/masters/%s", c->id);
+	agency_trx_delete(&t, path);
+	(void)arango_agency_write(agency, &t, NULL, &m);
+	agency_trx_free(&t);
+	free(path);
+	arango_agency_free(&agency);
 }
 
 static void
 main_fiber(void *arg)
 {
 	struct control	*c = arg;
-	struct err_msg	 m;
-	uint64_t	 now;
-	bool		 due;
 
 	while (!c->stopping) {
 		if (c->agency == NULL) {
 			fiber_sleep_ms(20);
 			continue;
 		}
-		now = loop_now_ms(c->loop);
-		due = c->renewed_ms == 0 ||
-		    now - c->renewed_ms >= CONTROL_RENEW_MS;
-		if (due || !c->lease.held)
-			keep_lease(c);
-		if (due && register_master(c, &m) == 0)
-			c->renewed_ms = now;
-		control_look(c);
-		fiber_sleep_ms(CONTROL_LOOK_MS);
+		if (!c->checked && !find_cluster(c))
+			break;
+		if (c->checked)
+			one_round(c);
+		(void)arango_sleep(&c->cancel, CONTROL_LOOK_MS);
 	}
-	/* Let another master have it now instead of after the ttl. */
-	if (c->agency != NULL && c->lease.held)
-		(void)arango_lease_release(c->agency, &c->lease, &m);
+	leave(c);
 	loop_stop(c->loop);
 }
 
@@ -295,6 +388,7 @@ on_stop(void *arg, enum proc_stop_why why)
 	struct control	*c = arg;
 
 	c->stopping = true;
+	arango_cancel(&c->cancel);
 	if (why == PROC_STOP_ORPHANED || c->agency == NULL)
 		loop_stop(c->loop);
 }
@@ -311,8 +405,7 @@ control_main(struct member *m)
 	c->conf = daemon_conf_of(m);
 	c->loop = m->child->loop;
 	if (load_id(c) != 0)
-		return proc_child_fail(m->child, PROC_EXIT_IO,
-		    "the id of this master cannot be read or written");
+		return PROC_EXIT_CONFIG;
 	c->id_json = json_object_new_string(c->id);
 	c->lease = (struct agency_lease){
 		.path = CONTROL_ROOT "/leader", .value = c->id_json,
@@ -326,5 +419,5 @@ control_main(struct member *m)
 	member_ready(m);
 	fiber_spawn(c->loop, main_fiber, c);
 	(void)loop_run(c->loop);
-	return PROC_EXIT_OK;
+	return c->exit;
 }

@@ -25,6 +25,8 @@
 #define CONTROL_TTL_S		30	/* of leader and masters/<id> */
 #define CONTROL_RENEW_MS	10000
 #define CONTROL_LOOK_MS		1000	/* who does not lead looks that often */
+/* Time for giving the lease back when we stop. */
+#define CONTROL_LEAVE_MS	3000
 /* /_api/health tells that the agency is away after that time. */
 #define CONTROL_AWAY_MS		30000
 #define CONTROL_MESSAGE_TIMEOUT_NS	((int64_t)3600 * 1000000000)
@@ -37,6 +39,7 @@ struct control {
 	struct loop	*loop;
 	struct arango	*cluster;	/* NULL until its secret is there */
 	struct arango_agency *agency;
+	struct arango_cancel cancel;	/* of both: we stop */
 	struct buf	 secret;	/* of the cluster, as it was read */
 	char		 id[33];	/* ours, kept in the data directory */
 	struct peer	*api;		/* NULL while it is away */
@@ -47,9 +50,12 @@ struct control {
 	uint64_t	 renewed_ms;	/* lease and masters/<id> */
 	uint64_t	 seen_ms;	/* the agency answered; 0: never */
 	struct json_object *state;	/* what is below CONTROL_ROOT, or NULL */
+	bool		 checked;	/* it is our cluster */
 	bool		 was_leader;	/* as last logged */
-	bool		 was_away;
+	int		 trouble;	/* why the agency is away, or 0 */
+	struct err_msg	 why;
 	bool		 stopping;
+	int		 exit;		/* enum proc_exit */
 };
 
 /* The process. */
@@ -57,6 +63,12 @@ int	control_main(struct member *m);
 
 /* Read our keys in the agency again.  Waits. */
 void	control_look(struct control *c);
+
+/*
+ * control_cluster.c: 0 once the cluster is ours and answers; ERR_USAGE: waiting
+ * will not help.  Waits.
+ */
+int	control_check_cluster(struct control *c, struct err_msg *m);
 
 /* control_state.c: values below CONTROL_ROOT as last seen. */
 /* Id of the leading master, or NULL. */

@@ -118,6 +118,19 @@ get_tasks(struct control_call *call, struct json_object **out)
 	return 200;
 }
 
+/* What is wrong with the agency, as far as we know. */
+static int
+say_away(const struct control *c, struct json_object **out)
+{
+	char	*text;
+
+	text = xasprintf("the agency cannot be reached%s%s",
+	    c->trouble != 0 ? ": " : "", c->trouble != 0 ? c->why.text : "");
+	say(out, 503, text);
+	free(text);
+	return 503;
+}
+
 static int
 get_health(struct control_call *call, struct json_object **out)
 {
@@ -125,7 +138,7 @@ get_health(struct control_call *call, struct json_object **out)
 
 	if (c->seen_ms == 0 ||
 	    loop_now_ms(c->loop) - c->seen_ms > CONTROL_AWAY_MS)
-		return say(out, 503, "the agency cannot be reached");
+		return say_away(c, out);
 	if (control_leader_id(c) == NULL)
 		return say(out, 503, "there is no leader");
 	return 200;
@@ -177,7 +190,7 @@ put_message_timeout(struct control_call *call, struct json_object **out)
 	}
 	if (call->c->agency == NULL) {
 		json_object_put(o);
-		return say(out, 503, "the agency cannot be reached");
+		return say_away(call->c, out);
 	}
 	agency_trx_set(&t, CONTROL_ROOT "/x/messageTimeout", v, 0);
 	r = arango_agency_write(call->c->agency, &t, NULL, &m);

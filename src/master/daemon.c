@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/fsx.h"
 #include "base/log.h"
+#include "master/check.h"
 #include "master/daemon.h"
 #include "proc/daemon.h"
 #include "proc/notify.h"
@@ -27,6 +28,7 @@ struct daemon {
 	struct super	*super;
 	struct mesh	*mesh;
 	int		 lock_fd, data_lock_fd, listen_fd;
+	struct err_msg	 why;		/* it cannot go on */
 };
 
 /* One of the files that children read; see file_list(). */
@@ -39,47 +41,41 @@ struct secret_file {
 /* ---- what must be there -------------------------------------------------------- */
 
 static int
-lock_data_dir(struct daemon *d)
+lock_data_dir(struct daemon *d, const struct check_user *user,
+    struct err_msg *m)
 {
 	const char	*dir = d->conf->data_dir;
-	struct err_msg	 m = { "" };
 	pid_t		 holder = 0;
 	int		 r;
 
-	if ((r = fsx_mkdir_p(dir, 0700)) != 0) {
-		log_error("data directory %s: %s", dir, err_text(r));
-		return r;
-	}
+	if ((r = fsx_mkdir_p(dir, 0700)) != 0)
+		return err_set(m, r, "data directory %s: %s", dir,
+		    err_text(r));
 	d->lock_fd = fsx_open_dir_locked(dir, "arangosync.lock",
 	    FSX_LOCK_FCNTL, &holder);
-	if (d->lock_fd < 0 && holder != 0) {
-		log_error("data directory %s: process %ld uses it already; "
-		    "stop that one or give --data.dir", dir, (long)holder);
-		return d->lock_fd;
-	}
-	if (d->lock_fd < 0) {
-		log_error("data directory %s: cannot be locked: %s", dir,
-		    err_text(d->lock_fd));
-		return d->lock_fd;
-	}
-	d->data_lock_fd = proc_data_lock(dir, "data.lock", OLD_CHILDREN_MS, &m);
-	if (d->data_lock_fd < 0) {
-		log_error("%s", m.text);
+	if (d->lock_fd < 0 && holder != 0)
+		return err_set(m, d->lock_fd, "data directory %s: process %ld "
+		    "uses it already; stop that one or give --data.dir", dir,
+		    (long)holder);
+	if (d->lock_fd < 0)
+		return err_set(m, d->lock_fd, "data directory %s: cannot be "
+		    "locked: %s", dir, err_text(d->lock_fd));
+	d->data_lock_fd = proc_data_lock(dir, "data.lock", OLD_CHILDREN_MS, m);
+	if (d->data_lock_fd < 0)
 		return d->data_lock_fd;
-	}
-	return 0;
+	return check_give_dir(dir, user, m);
 }
 
 /* All addresses, IPv6 and IPv4 in one socket where the kernel has both. */
 static int
-listen_on(struct daemon *d)
+listen_on(struct daemon *d, struct err_msg *m)
 {
 	struct sockaddr_in6	 six = { .sin6_family = AF_INET6,
 	    .sin6_addr = IN6ADDR_ANY_INIT };
 	struct sockaddr_in	 four = { .sin_family = AF_INET };
 	const struct sockaddr	*sa = (const struct sockaddr *)&six;
 	socklen_t		 len = sizeof(six);
-	int			 fd, on = 1, off = 0;
+	int			 fd, on = 1, off = 0, saved;
 
 	six.sin6_port = four.sin_port = htons(d->conf->port);
 	four.sin_addr.s_addr = htonl(INADDR_ANY);
@@ -96,16 +92,37 @@ listen_on(struct daemon *d)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (fd == -1 || bind(fd, sa, len) == -1 ||
 	    listen(fd, LISTEN_BACKLOG) == -1) {
-		int	 saved = errno;
-
-		log_error("port %u: cannot listen: %s; stop who uses it or "
-		    "give --server.port", d->conf->port, strerror(saved));
+		saved = errno;
 		if (fd != -1)
 			close(fd);
-		return -saved;
+		return err_set(m, -saved, "port %u: cannot listen: %s; stop "
+		    "what uses it or give --server.port", d->conf->port,
+		    strerror(saved));
 	}
 	d->listen_fd = fd;
 	return 0;
+}
+
+/*
+ * The port first, as that changes nothing.  When it is in use, that may be
+ * children of a supervisor that was killed: they are gone once the data
+ * directory can be locked.
+ */
+static int
+take_port_and_dir(struct daemon *d, const struct check_user *user,
+    struct err_msg *m)
+{
+	char	*path = xasprintf("%s/data.lock", d->conf->data_dir);
+	bool	 used = access(path, F_OK) == 0;
+	int	 r;
+
+	free(path);
+	r = listen_on(d, m);
+	if (r != 0 && (r != -EADDRINUSE || !used))
+		return r;
+	if ((r = lock_data_dir(d, user, m)) != 0)
+		return r;
+	return d->listen_fd != -1 ? 0 : listen_on(d, m);
 }
 
 /* ---- files of the children -------------------------------------------------------- */
@@ -114,12 +131,14 @@ static int
 open_secret(void *arg)
 {
 	const struct secret_file	*f = arg;
-	int				 fd = open(f->path,
-					     O_RDONLY | O_CLOEXEC);
+	/* Not waiting for somebody who writes, should it be a FIFO. */
+	int				 fd = open(f->path, O_RDONLY |
+					     O_CLOEXEC | O_NONBLOCK);
 
 	if (fd == -1) {
 		fd = -errno;
-		log_error("--%s %s: %s", f->what, f->path, err_text(fd));
+		log_error("--%s %s: %s; what was read before is kept",
+		    f->what, f->path, err_text(fd));
 	}
 	return fd;
 }
@@ -154,21 +173,6 @@ file_list(const struct daemon_conf *c)
 #undef ADD
 	list[n].member = NULL;
 	return list;
-}
-
-/* A file that cannot be opened now is a mistake of whoever starts us. */
-static int
-check_files(const struct daemon_conf *c)
-{
-	struct secret_file	*f;
-	int			 fd;
-
-	for (f = file_list(c); f->member != NULL; f++) {
-		if ((fd = open_secret(f)) < 0)
-			return fd;
-		close(fd);
-	}
-	return 0;
 }
 
 static void
@@ -214,7 +218,7 @@ on_stopping(void *arg)
  * and takes anything else for "not running".
  */
 static int
-write_pid_file(const struct daemon_conf *c)
+write_pid_file(const struct daemon_conf *c, struct err_msg *m)
 {
 	char	 text[24];
 	int	 n, r;
@@ -223,8 +227,18 @@ write_pid_file(const struct daemon_conf *c)
 		return 0;
 	n = snprintf(text, sizeof(text), "%ld", (long)getpid());
 	if ((r = fsx_replace(c->pid_file, text, (size_t)n, 0644)) != 0)
-		log_error("--pid-file %s: %s", c->pid_file, err_text(r));
+		err_set(m, r, "--pid-file %s: %s", c->pid_file, err_text(r));
 	return r;
+}
+
+/* What it was started with turned out to be of no use. */
+static void
+on_give_up(void *arg, const char *sentence)
+{
+	struct daemon	*d = arg;
+
+	err_set(&d->why, ERR_USAGE, "%s", sentence);
+	super_stop(d->super, 1);
 }
 
 static int
@@ -234,12 +248,12 @@ start_children(struct daemon *d)
 	int				 r;
 
 	mesh_set_governor(d->mesh, DAEMON_CONTROL_NAME);
+	mesh_on_give_up(d->mesh, on_give_up, d);
 	if ((r = mesh_add(d->mesh, DAEMON_CONTROL_NAME, DAEMON_CONTROL, NULL,
 	    0)) != 0 || (r = mesh_add(d->mesh, DAEMON_API_NAME, DAEMON_API,
-	    of_api, 1)) != 0) {
-		log_error("cannot start processes: %s", err_text(r));
-		return r;
-	}
+	    of_api, 1)) != 0)
+		return err_set(&d->why, r, "cannot start processes: %s",
+		    err_text(r));
 	give_files(d);
 	return 0;
 }
@@ -258,7 +272,7 @@ daemon_close(struct daemon *d)
 }
 
 static int
-open_log(const struct daemon_conf *c)
+open_log(const struct daemon_conf *c, struct err_msg *m)
 {
 	enum log_level	 level;
 	int		 r;
@@ -266,44 +280,71 @@ open_log(const struct daemon_conf *c)
 	if (c->log_level != NULL && log_level_parse(c->log_level, &level) == 0)
 		log_set_level(level);
 	if ((r = log_open(c->log_file)) != 0)
-		log_error("--log.file %s: %s", c->log_file, err_text(r));
+		return err_set(m, r, "--log.file %s: %s", c->log_file,
+		    err_text(r));
 	log_set_name("master");
-	return r;
+	return 0;
 }
 
-int
-daemon_run(const struct daemon_conf *conf, const struct mesh_class *classes)
+/* Standard error gets the sentence from the command. */
+static void
+log_failure(const struct daemon_conf *c, const struct err_msg *m)
+{
+	if (c->log_file == NULL)
+		return;
+	log_set_stderr(false);
+	log_error("cannot run: %s", m->text);
+}
+
+static int
+run(struct daemon *d, const struct mesh_class *classes)
 {
 	static const struct super_hooks	 hooks = {
 		.reload = on_reload, .stopping = on_stopping
 	};
-	struct daemon	 d = { .conf = conf, .lock_fd = -1,
-			    .data_lock_fd = -1, .listen_fd = -1 };
-	int		 code = 1;
+	const struct daemon_conf	*c = d->conf;
+	int				 code;
+
+	log_set_stderr(c->log_stderr);
+	log_notice("arangosync %s, build %s: port %u, data in %s", c->version,
+	    c->build, c->port, c->data_dir);
+	d->super = super_new(&hooks, d);
+	super_set_data_lock(d->super, d->data_lock_fd);
+	d->mesh = mesh_new(d->super, classes, DAEMON_CLASS_COUNT,
+	    (void *)(uintptr_t)c);
+	if (start_children(d) != 0)
+		super_stop(d->super, 1);
+	else
+		(void)proc_notify("READY=1\nSTATUS=serving");
+	code = super_run(d->super);
+	mesh_free(&d->mesh);
+	super_free(&d->super);
+	return code;
+}
+
+int
+daemon_run(const struct daemon_conf *conf, const struct mesh_class *classes,
+    struct err_msg *m)
+{
+	struct daemon		 d = { .conf = conf, .lock_fd = -1,
+				    .data_lock_fd = -1, .listen_fd = -1 };
+	struct check_user	 user;
+	int			 code = 1;
 
 	/* Every document of the source passes through the data directory. */
 	umask(0077);
-	if (open_log(conf) != 0 || check_files(conf) != 0 ||
-	    lock_data_dir(&d) != 0 || listen_on(&d) != 0 ||
-	    write_pid_file(conf) != 0) {
-		daemon_close(&d);
-		return code;
+	if (open_log(conf, &d.why) == 0 &&
+	    check_start(conf, &user, &d.why) == 0 &&
+	    take_port_and_dir(&d, &user, &d.why) == 0 &&
+	    write_pid_file(conf, &d.why) == 0) {
+		code = run(&d, classes);
+		log_notice("ended");
 	}
-	log_notice("arangosync %s, build %s: port %u, data in %s",
-	    conf->version, conf->build, conf->port, conf->data_dir);
-	d.super = super_new(&hooks, &d);
-	super_set_data_lock(d.super, d.data_lock_fd);
-	d.mesh = mesh_new(d.super, classes, DAEMON_CLASS_COUNT,
-	    (void *)(uintptr_t)conf);
-	if (start_children(&d) != 0)
-		super_stop(d.super, 1);
-	else
-		(void)proc_notify("READY=1\nSTATUS=serving");
-	code = super_run(d.super);
-	mesh_free(&d.mesh);
-	super_free(&d.super);
 	daemon_close(&d);
-	log_notice("ended");
+	if (code != 0) {
+		log_failure(conf, &d.why);
+		*m = d.why;
+	}
 	return code;
 }
 

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "proc/mesh.h"
 
 /* Kinds of processes; numbers of the table given to daemon_run(). */
@@ -44,7 +45,7 @@ struct daemon_conf {
 	const char	*user;			/* NULL: stay who we are */
 	const char	*pid_file;		/* NULL: none */
 	const char	*log_file;		/* NULL: standard error */
-	bool		 log_stderr;
+	bool		 log_stderr;		/* as well */
 	const char	*log_level;
 
 	const char *const *cluster_endpoints;	/* coordinators; NULL ends */
@@ -64,12 +65,13 @@ struct daemon_conf {
 };
 
 /*
- * Run until SIGTERM.  Returns the exit code: 0, or 1 after a sentence about
- * what cannot be used (data directory, lock, port, file).  classes has
+ * Run until SIGTERM.  Returns the exit code: 0, or 1 with a sentence in m
+ * about what cannot be used (data directory, lock, port, file, cluster); the
+ * log file has it, too, and nothing was changed.  classes has
  * DAEMON_CLASS_COUNT rows and outlives the call.
  */
 int	daemon_run(const struct daemon_conf *conf,
-	    const struct mesh_class *classes);
+	    const struct mesh_class *classes, struct err_msg *m);
 
 /*
  * First thing in the main function of a child: gives up root when --user says
