@@ -16,6 +16,8 @@
 /* Pruning may begin 60 s after a server came back (R2). */
 #define BACKOFF_MIN_MS	50
 #define BACKOFF_MAX_MS	10000
+/* After so long a silence the server may have been another one meanwhile. */
+#define SILENCE_MS	10000
 
 /* What the header of a response says. */
 struct wal_head {
@@ -36,6 +38,8 @@ struct arango_tail {
 	enum arango_tail_event	 trouble;
 	bool			 in_trouble;
 	bool			 stopped, paused, gap, sought;
+	bool			 unproven;	/* it may be another log now */
+	uint64_t		 good_ms;	/* last whole response */
 	int			 refused;	/* by on_marker */
 };
 
@@ -108,6 +112,7 @@ arango_tail_seek(struct arango_tail *t, const struct arango_tail_point *p)
 {
 	t->point = *p;
 	t->sought = true;
+	t->unproven = false;
 	t->gap = false;
 	arango_cancel(&t->request);
 	arango_cancel(&t->nap);
@@ -267,6 +272,8 @@ took_whole(struct arango_tail *t, const struct arango_answer *ans)
 	bool			 moved;
 
 	advance(t);
+	t->unproven = false;
+	t->good_ms = loop_now_ms(arango_loop(t->o.cluster));
 	moved = t->point.from != t->asked_from;
 	backoff_reset(&t->backoff);
 	if (t->in_trouble) {
@@ -316,6 +323,9 @@ took_nothing(struct arango_tail *t, const struct arango_answer *ans)
 
 	if (t->parser.markers > 0 || t->refused != 0)
 		tell(t, ARANGO_TAIL_BROKEN, ans->msg.text);
+	/* Whoever answers next may have lost what we have read (R5). */
+	if (t->refused == 0 && ans->err != ERR_DENIED)
+		t->unproven = true;
 	ev = event_of(t, ans);
 	if (t->refused == 0 && ev != ARANGO_TAIL_BROKEN &&
 	    (!t->in_trouble || t->trouble != ev)) {
@@ -359,6 +369,47 @@ ask(struct arango_tail *t, struct arango_answer *ans)
 	free(path);
 }
 
+/*
+ * R5 without waiting for the agency to tell of a reboot: after any trouble the
+ * last line is read again.  0: go on; otherwise look again at what is to be
+ * done.
+ */
+static int
+make_sure(struct arango_tail *t)
+{
+	struct arango_tail_point	 q;
+	struct arango_answer		 ans = { 0 };
+
+	if (t->good_ms != 0 && loop_now_ms(arango_loop(t->o.cluster)) -
+	    t->good_ms > SILENCE_MS)
+		t->unproven = true;
+	if (!t->unproven || !t->point.has_last)
+		return 0;
+	t->refused = 0;
+	wal_parse_begin(&t->parser, false);
+	ans.err = arango_tail_prove(t->o.cluster, t->o.server, &t->point,
+	    &t->request, &q, &ans.msg);
+	if (t->stopped || t->sought)
+		return ERR_CANCELLED;
+	switch (ans.err) {
+	case 0:
+		t->point.from = q.from;
+		break;
+	case ERR_NOT_FOUND:
+		break;	/* pruned: what follows will show */
+	case ERR_CORRUPT:
+		t->gap = true;
+		tell(t, ARANGO_TAIL_GAP, ans.msg.text);
+		return ERR_CORRUPT;
+	default:
+		took_nothing(t, &ans);
+		return ans.err;
+	}
+	t->unproven = false;
+	t->good_ms = loop_now_ms(arango_loop(t->o.cluster));
+	return 0;
+}
+
 static void
 tail_run(void *arg)
 {
@@ -373,6 +424,8 @@ tail_run(void *arg)
 			arango_sleep(&t->nap, 60 * 1000);
 			continue;
 		}
+		if (make_sure(t) != 0)
+			continue;
 		ask(t, &ans);
 		if (t->stopped || t->sought)
 			;
@@ -473,7 +526,11 @@ arango_tail_prove(struct arango *a, struct arango_server *s,
 	req.on_data = proof_data;
 	req.arg = &p;
 	r = arango_call(a, &req, &ans);
-	if (p.gone)
+	if (p.gone && p.head.newest < pt->last_tick)
+		r = err_set(&ans.msg, ERR_CORRUPT, "%s: the log of %s ends "
+		    "at tick %" PRIu64 ", before what was read of it",
+		    arango_name(a), s->id, p.head.newest);
+	else if (p.gone)
 		r = err_set(&ans.msg, ERR_NOT_FOUND, "%s: the log of %s begins "
 		    "behind tick %" PRIu64, arango_name(a), s->id,
 		    pt->last_from);

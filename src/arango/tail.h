@@ -66,7 +66,8 @@ struct arango_marker {
  * Where a tail is, and what proves it (R5): `from` asks for what comes next.
  * A completed response that had markers was asked for with last_from, and its
  * last line had this tick and this CRC32C (of the line's bytes as they
- * came).  has_last is false when none was read yet.
+ * came).  has_last is false when none was read yet.  Hold the log from
+ * last_from on, not from `from`: what is pruned proves nothing.
  */
 struct arango_tail_point {
 	uint64_t	 from;
@@ -87,8 +88,8 @@ struct arango_tail_done {
 };
 
 enum arango_tail_event {
-	ARANGO_TAIL_GAP,	/* frompresent false: the history is gone, or
-				 * another one; the tail has stopped */
+	ARANGO_TAIL_GAP,	/* the history is gone, or another one; the tail
+				 * waits for arango_tail_seek() */
 	ARANGO_TAIL_BROKEN,	/* a response broke off; asked again.  Drop
 				 * what was taken of it, or drop by tick */
 	ARANGO_TAIL_DOWN,	/* the server does not answer; tried again */
@@ -125,8 +126,11 @@ struct arango_tail_opts {
 	.idle_max_ms = 500 }
 
 /*
- * Begin in a fiber of its own.  arango_tail_stop() ends it; it may be called
- * from callbacks, and none comes after it.
+ * Begin in a fiber of its own.  After trouble with the connection, and after
+ * 10 s without an answer, the last line is read again and must be the same
+ * (else ARANGO_TAIL_GAP); that a rebootId has changed must be watched all the
+ * same.  arango_tail_stop() ends it; it may be called from callbacks, and none
+ * comes after it.  Let the loop turn once between that and arango_free().
  */
 struct arango_tail *arango_tail_start(const struct arango_tail_opts *o);
 void	arango_tail_stop(struct arango_tail **t);

@@ -154,7 +154,8 @@ on_done(void *arg, const struct arango_tail_done *d)
 
 	if (!d->more)
 		srv->quiet++;
-	arango_hold_set(srv->hold, d->point.from);
+	arango_hold_set(srv->hold, d->point.has_last ? d->point.last_from :
+	    d->point.from);
 }
 
 static void

@@ -216,7 +216,7 @@ struct step {
 	const char	*lines;
 	uint64_t	 included, scanned, newest;
 	const char	*more, *present;
-	enum { SAY, CUT, HTML, NO_HEADERS, REFUSE, WRONG_TYPE } how;
+	enum { SAY, CUT, HTML, NO_HEADERS, REFUSE, WRONG_TYPE, DROP } how;
 };
 
 static struct fake		 f;
@@ -263,6 +263,9 @@ serve(struct http_req *req, void *arg)
 	case NO_HEADERS:
 		http_reply_bytes(req, 200, "application/x-arango-dump",
 		    s->lines, strlen(s->lines));
+		return;
+	case DROP:
+		http_req_drop(req);
 		return;
 	case REFUSE:
 		fake_json(req, 503, "{\"errorNum\":503}");
@@ -580,6 +583,49 @@ test_proof(void)
 	CU_ASSERT_EQUAL(prove(&good), ERR_CORRUPT);
 }
 
+/* A tail makes sure by itself after trouble. */
+static void
+test_makes_sure(void)
+{
+	static const struct step	 same[] = {
+		{ DOC(11), 11, 40, 40, "false", NULL, SAY },
+		{ "", 0, 40, 40, "false", NULL, SAY },
+		{ "", 0, 0, 0, "", NULL, DROP },
+		{ "", 0, 0, 0, "", NULL, DROP },
+		{ DOC(11), 11, 40, 60, "false", NULL, SAY },	/* proof */
+		{ DOC(50), 50, 60, 60, "false", NULL, SAY },
+		{ "", 0, 60, 60, "false", NULL, SAY }
+	};
+	struct step			 other[5];
+	struct arango_tail_point	 p;
+
+	begin(same, NITEMS(same), 10);
+	fake_turn(600);
+	CU_ASSERT_TRUE(is_from(39));
+	CU_ASSERT_EQUAL(fake_count(&f, "from=10&to=11&"), 1);
+	/* between the proven line and 39 there may be other things now */
+	CU_ASSERT_EQUAL(fake_count(&f, "from=11&lastScanned"), 2);
+	CU_ASSERT_EQUAL(markers, 2);
+	CU_ASSERT_STRING_EQUAL(events, "down up ");
+	end();
+	/* Power was lost, the tick is another operation now. */
+	memcpy(other, same, sizeof(other));
+	other[4].lines = "{\"tick\":\"11\",\"type\":2001,\"db\":\"d\","
+	    "\"cuid\":\"c1/s2\"}\n";
+	begin(other, NITEMS(other), 10);
+	fake_turn(600);
+	CU_ASSERT_STRING_EQUAL(events, "down gap ");
+	p = arango_tail_point(tail);
+	CU_ASSERT_EQUAL(p.from, 39);
+	end();
+	/* The log ends before what we have read. */
+	other[4] = (struct step){ "", 0, 5, 5, "false", "false", SAY };
+	begin(other, NITEMS(other), 10);
+	fake_turn(600);
+	CU_ASSERT_STRING_EQUAL(events, "down gap ");
+	end();
+}
+
 /* ---- hold --------------------------------------------------------------- */
 
 static struct arango_hold	*hold;
@@ -668,4 +714,5 @@ UNIT_MAIN("arango tail",
     { "pause and resume", test_pause },
     { "stopped from its own callback", test_stop_inside },
     { "a history is proven by its last line", test_proof },
+    { "after trouble a tail proves its history first", test_makes_sure },
     { "a hold renews itself, moves, and is let go", test_hold })
