@@ -8,9 +8,11 @@
 #include "http/url.h"
 #include "sandbox/rpc.h"
 #include "sandbox/server_priv.h"
+#include "vpack/vpack.h"
 
 #define CONNECT_TIMEOUT_MS	5000
 #define EXTRA_HEADERS_MAX	16
+#define TYPE_VPACK		"application/x-velocypack"
 
 struct waiting {
 	struct fiber	*fiber;
@@ -45,17 +47,29 @@ on_done(void *arg, struct http_result *res)
 }
 
 /*
- * errorNum of an error body.  Looked for only in refusals, so that good
- * answers, which may be large, are never parsed here.
+ * errorNum of an error body, in either form.  Looked for only in refusals, so
+ * that good answers, which may be large, are never parsed here.
  */
 static int
 find_errnum(const struct sb_resp *resp)
 {
 	struct json_object	*o, *v;
+	const uint8_t		*slice;
+	char			 type[128];
+	int64_t			 num;
 	int			 n = 0;
 
-	if (resp->status < 400 || resp->body.len > 65536 ||
-	    (o = sb_resp_json(resp)) == NULL)
+	if (resp->status < 400 || resp->body.len > 65536)
+		return 0;
+	if (sb_resp_header(resp, "content-type", type, sizeof(type)) == 0 &&
+	    strncasecmp(type, TYPE_VPACK, sizeof(TYPE_VPACK) - 1) == 0) {
+		if (vp_validate(resp->body.data, resp->body.len, NULL) == 0 &&
+		    (slice = vp_get(resp->body.data, "errorNum")) != NULL &&
+		    vp_get_int(slice, &num) == 0)
+			n = (int)num;
+		return n;
+	}
+	if ((o = sb_resp_json(resp)) == NULL)
 		return 0;
 	if (json_object_is_type(o, json_type_object) &&
 	    json_object_object_get_ex(o, "errorNum", &v))

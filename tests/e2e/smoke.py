@@ -4,12 +4,13 @@ failover, the log.  Part of make check."""
 import json
 import os
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests/lib"))
 from sandbox import Cluster, Http, Tap, basic, jwt, superuser, wait_for
 
-t = Tap(12)
+t = Tap(13)
 
 
 def credentials(c):
@@ -177,6 +178,37 @@ def failover(c):
     checksums(c)
 
 
+def unknown_is_not_absent(c):
+    """When nobody knows the shard of a document and the leader that has it
+    dies in the middle, the other shards' "not found" is no answer."""
+    r = c.post("/_api/collection", {"name": "by_region", "numberOfShards": 3,
+                                    "shardKeys": ["region"],
+                                    "replicationFactor": 2})
+    assert r.status == 200, r
+    shards = sorted(c.shards("by_region").items(), key=lambda x: int(x[0][1:]))
+    for i in range(100):
+        body = {"region": f"r{i}"}
+        at = c.put("/_api/collection/by_region/responsibleShard", body)
+        if at.json["shardId"] == shards[2][0]:
+            break
+    key = c.post("/_api/document/by_region", body).json["_key"]
+    leader, follower = [c.server_of_id(x)["name"] for x in shards[2][1]]
+    answers = []
+    # The leader executes it, and waits for the follower until it is killed.
+    c.run("pause", follower)
+    t = threading.Thread(target=lambda: answers.append(
+        c.connect(timeout=90).patch(f"/_api/document/by_region/{key}",
+                                    {"a": 1})))
+    t.start()
+    time.sleep(0.5)
+    c.run("kill", leader)
+    c.run("resume", follower)
+    t.join()
+    c.run("start", leader)
+    assert answers[0].status == 503 and answers[0].error == 1465, answers
+    c.wait_in_sync("by_region")
+
+
 def read_only(c):
     url = c.server("coordinator1")["endpoint"]
     root = Http(url, basic("root", "geheim"))
@@ -232,6 +264,6 @@ def restart(c):
 with Cluster(coordinators=2, dbservers=3, auth=True) as cluster:
     for test in (credentials, structure, documents, restore_keeps_rev,
                  unique_index, transactions, cursors, checksums, the_log,
-                 failover, read_only, restart):
+                 failover, unknown_is_not_absent, read_only, restart):
         t.run("smoke: " + test.__name__.replace("_", " "), test, cluster)
 t.finish()
