@@ -39,6 +39,8 @@ now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+static void	die(const char *what) __attribute__((noreturn));
+
 static void
 die(const char *what)
 {
