@@ -11,7 +11,7 @@
 #define SNAPSHOT_KEY		"snapshot"
 #define KEY_BYTES		8
 #define WRITE_BUFFER_BYTES	(8 * 1024 * 1024)
-#define WARN_LEVEL		2	/* of rocksdb's own log */
+#define LOG_LEVEL_NONE		6	/* of rocksdb's own log: see store.c */
 
 struct agent_log {
 	rocksdb_t		*db;
@@ -64,7 +64,7 @@ agent_log_open(const char *dir, struct agent_log **out, struct err_msg *m)
 	rocksdb_options_set_create_if_missing(log->options, 1);
 	rocksdb_options_set_write_buffer_size(log->options,
 	    WRITE_BUFFER_BYTES);
-	rocksdb_options_set_info_log_level(log->options, WARN_LEVEL);
+	rocksdb_options_set_info_log_level(log->options, LOG_LEVEL_NONE);
 	rocksdb_options_set_keep_log_file_num(log->options, 3);
 	log->sync = rocksdb_writeoptions_create();
 	rocksdb_writeoptions_set_sync(log->sync, 1);
