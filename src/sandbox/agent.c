@@ -58,12 +58,12 @@ flush(void *arg)
 	uint64_t	 last = agency_store_last_index(a->store);
 
 	if (agent_log_write(a->log, &m) != 0)
-		fatal("%s", m.text);
+		sb_child_storage_failed(a->child, m.text);
 	a->committed = last;
 	fiber_cond_broadcast(&a->committing);
 	if (last >= a->snapshot + AGENT_COMPACT_EVERY) {
 		if (agent_log_compact(a->log, a->store, a->term, &m) != 0)
-			fatal("%s", m.text);
+			sb_child_storage_failed(a->child, m.text);
 		a->snapshot = last;
 	}
 }

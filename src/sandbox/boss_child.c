@@ -1,5 +1,6 @@
 /* boss_child.c - from the fork to the main function of a server */
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,6 +208,8 @@ boss_child_main(struct proc_child *pc, void *arg, struct rbuf *config)
 
 	if (get_end(config) != 0)
 		return PROC_EXIT_PROTOCOL;
+	/* A limit on file sizes is an error of a write, which is told. */
+	signal(SIGXFSZ, SIG_IGN);
 	fill(&c, s, pc);
 	if ((r = open_log(&c)) != 0)
 		return sb_child_fail(&c, PROC_EXIT_START,
@@ -243,6 +246,15 @@ sb_child_fail(struct sb_child *c, enum proc_exit code, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	return proc_child_fail_text(c->proc, code, text);
+}
+
+void
+sb_child_storage_failed(struct sb_child *c, const char *why)
+{
+	int	 code = strstr(why, strerror(ENOSPC)) != NULL ?
+		    PROC_EXIT_NO_SPACE : PROC_EXIT_STORAGE;
+
+	_exit(sb_child_fail(c, code, "%s: %s", c->name, why));
 }
 
 void

@@ -142,6 +142,13 @@ void	sb_child_ready(struct sb_child *c);
  */
 int	sb_child_fail(struct sb_child *c, enum proc_exit code,
 	    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/*
+ * A write to the disk failed: nobody knows what is there now, so nothing more
+ * is answered.  Tells as above and ends the process at once; its next start
+ * reads what the disk has.
+ */
+void	sb_child_storage_failed(struct sb_child *c, const char *why)
+	    __attribute__((noreturn));
 
 /*
  * Callbacks; they run from the loop, never from inside these calls.  A server

@@ -104,6 +104,9 @@ void	dbs_clock_receive(struct dbs *d, uint64_t rev);
 
 /* ---- group commit ---------------------------------------------------- */
 
+/* The store has failed to write: end the process, answering nobody. */
+void	dbs_storage_failed(struct dbs *d) __attribute__((noreturn));
+
 /*
  * Ask for the commit of what is pending at the end of this iteration (or merge
  * window); returns its round.

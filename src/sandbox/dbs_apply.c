@@ -341,7 +341,7 @@ apply_entry(struct dbs *d, struct entry *e, const char *leader,
 		}
 	}
 	if (tx != NULL && store_tx_commit(d->store, &tx) != 0)
-		fatal("storage engine: %s", store_error(d->store));
+		dbs_storage_failed(d);
 }
 
 static struct dbs_source *

@@ -74,7 +74,7 @@ put_store_error(struct docs *x, int r, const struct store_conflict *c,
 	struct buf	 text = BUF_INIT;
 
 	if (r < 0)
-		fatal("storage engine: %s", store_error(x->d->store));
+		dbs_storage_failed(x->d);
 	if (r == AE_UNIQUE_CONSTRAINT_VIOLATED) {
 		store_conflict_text(c, &text);
 		put_error(x, r, buf_cstr(&text));
@@ -437,8 +437,7 @@ run(struct docs *x, bool sync)
 		    STORE_TX_REQUEST : STORE_TX_SINGLE, x->trx);
 		more = execute_some(x, &it);
 		if (dbs_batch_end(&x->batch, sync, &w) != 0)
-			fatal("storage engine: %s",
-			    store_error(x->d->store));
+			dbs_storage_failed(x->d);
 		if (x->trx == NULL && x->batch.nops > 0 &&
 		    (e = dbs_wait_finish(x->d, &w, sync)) != AE_OK)
 			return e;

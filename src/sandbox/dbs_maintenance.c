@@ -331,7 +331,7 @@ make_index(struct dbs_shard *s, struct json_object *planned, uint64_t id)
 	json_object_put(def);
 	buf_free(&vp);
 	if (r < 0)
-		fatal("storage engine: %s", store_error(s->d->store));
+		dbs_storage_failed(s->d);
 	if (r != 0) {
 		index_error_set(s, id, r, &c);
 		return;
@@ -375,7 +375,7 @@ check_indexes(struct dbs_shard *s, const struct cl_collection *col)
 		if (planned_index(col, id))
 			continue;
 		if (store_index_drop(s->d->store, s->sh, id) < 0)
-			fatal("storage engine: %s", store_error(s->d->store));
+			dbs_storage_failed(s->d);
 		log_info("shard %s/%s: index %" PRIu64 " dropped", s->db,
 		    s->name, id);
 		s->report = true;
@@ -480,7 +480,7 @@ check_props(struct dbs_shard *s, const struct cl_collection *col)
 	    vp_normalized_hash(props.data, VP_HASH_SEED) !=
 	    vp_normalized_hash(s->sh->props, VP_HASH_SEED)) {
 		if (store_shard_change(s->d->store, s->sh, props.data) < 0)
-			fatal("storage engine: %s", store_error(s->d->store));
+			dbs_storage_failed(s->d);
 		dbs_shard_update(s);
 		log_info("shard %s/%s: properties changed", s->db, s->name);
 	}
@@ -570,7 +570,7 @@ drop_shard(struct dbs *d, struct store_shard *sh, bool forget)
 	log_info("shard %s/%s: dropped", s->db, s->name);
 	dbs_shard_gone(s);
 	if (store_shard_drop(d->store, &sh) < 0)
-		fatal("storage engine: %s", store_error(d->store));
+		dbs_storage_failed(d);
 }
 
 /* Is it to go?  *forget: with its place in Current. */

@@ -111,7 +111,7 @@ read_one(struct dbs *d, struct dbs_shard *s, struct dbs_trx *trx,
 		r = store_get(d->store, trx == NULL ? NULL : trx->tx, s->sh,
 		    e.key, e.klen, &doc, &rev);
 	if (r < 0)
-		fatal("storage engine: %s", store_error(d->store));
+		dbs_storage_failed(d);
 	if (r != AE_OK)
 		docop_put_error(b, r, NULL);
 	else if (!o->ignore_revs && e.rev != 0 && e.rev != rev)

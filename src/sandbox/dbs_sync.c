@@ -109,7 +109,7 @@ post_start(struct sb_req *r)
 	    AE_BAD_PARAMETER : dbs_follower_begin(s, server, epoch);
 	/* Nothing may wait between the two. */
 	if (e == AE_OK && store_snap_create(d->store, SYNC_SNAP_MS, &snap) != 0)
-		fatal("storage engine: %s", store_error(d->store));
+		dbs_storage_failed(d);
 	if (e != AE_OK) {
 		dbs_error(r, e, s->name);
 		dbs_shard_unref(&s);
@@ -377,7 +377,7 @@ remove_list(struct sync *sy, const struct buf *list)
 			sy->removed++;
 	}
 	if (store_tx_commit(sy->d->store, &tx) != 0)
-		fatal("storage engine: %s", store_error(sy->d->store));
+		dbs_storage_failed(sy->d);
 }
 
 /* What we have of the range of one page and the snapshot has not, or has with
@@ -560,7 +560,7 @@ store_fetched(struct sync *sy, const uint8_t *docs)
 		sy->fetched++;
 	}
 	if (store_tx_commit(sy->d->store, &tx) != 0)
-		fatal("storage engine: %s", store_error(sy->d->store));
+		dbs_storage_failed(sy->d);
 	return r;
 }
 

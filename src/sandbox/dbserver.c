@@ -49,6 +49,12 @@ static const struct sb_role role = {
 	.is_readonly = is_readonly
 };
 
+void
+dbs_storage_failed(struct dbs *d)
+{
+	sb_child_storage_failed(d->child, store_error(d->store));
+}
+
 /* ---- group commit ---------------------------------------------------- */
 
 static void
@@ -64,7 +70,7 @@ commit(void *arg)
 	r = d->commit_sync ? store_sync(d->store) :
 	    store_commit_pending(d->store);
 	if (r != 0)
-		fatal("storage engine: %s", store_error(d->store));
+		dbs_storage_failed(d);
 	d->commit_sync = false;
 	d->committed = d->round++;
 	fiber_cond_broadcast(&d->commit_done);
@@ -86,7 +92,7 @@ sync_log(void *arg)
 	struct dbs	*d = arg;
 
 	if (store_is_dirty(d->store) && store_sync(d->store) != 0)
-		fatal("storage engine: %s", store_error(d->store));
+		dbs_storage_failed(d);
 }
 
 /* ---- housekeeping ---------------------------------------------------- */

@@ -98,6 +98,13 @@ store_fail(struct store *st, char *err)
 	return ERR_STORAGE;
 }
 
+int
+store_break(struct store *st, char *err)
+{
+	st->broken = true;
+	return store_fail(st, err);
+}
+
 const char *
 store_error(const struct store *st)
 {
@@ -151,7 +158,12 @@ make_options(struct store *st)
 	    rocksdb_point_in_time_recovery);
 	rocksdb_options_set_max_open_files(o, 512);
 	rocksdb_options_set_keep_log_file_num(o, 2);
-	rocksdb_options_set_info_log_level(o, 2);	/* warnings */
+	/*
+	 * Above all levels: no log of its own.  On a full disk writing it fails
+	 * an assertion of distributions' builds, before our own write can
+	 * fail with a sentence.
+	 */
+	rocksdb_options_set_info_log_level(o, 6);
 	rocksdb_options_set_stats_dump_period_sec(o, 0);
 	rocksdb_options_set_stats_persist_period_sec(o, 0);
 
@@ -329,12 +341,14 @@ write_batch(struct store *st, struct sbatch *b)
 	size_t			 len;
 	char			*err = NULL;
 
+	if (st->broken)
+		return ERR_STORAGE;
 	data = sbatch_seal(b, &len);
 	wb = rocksdb_writebatch_create_from((const char *)data, len);
 	rocksdb_write(st->db, st->wo, wb, &err);
 	rocksdb_writebatch_destroy(wb);
 	if (err != NULL)
-		return store_fail(st, err);
+		return store_break(st, err);
 	last = rocksdb_get_latest_sequence_number(st->db);
 	sring_add(&st->ring, last - b->count + 1, b->count, data, len);
 	st->unsynced = true;

@@ -128,12 +128,19 @@ store_sync(struct store *st)
 		return r;
 	if (!st->unsynced)
 		return 0;
+	if (st->broken)
+		return ERR_STORAGE;
 	if ((r = store_newest_log(st->dir, &number, &size)) != 0 ||
-	    (r = write_note(st->dir, number, size)) != 0)
+	    (r = write_note(st->dir, number, size)) != 0) {
+		st->broken = true;
+		snprintf(st->error, sizeof(st->error), "%s/%s: %s", st->dir,
+		    STORE_NOTE_FILE, err_text(r));
 		return r;
+	}
+	/* After an fsync that failed nobody knows what is on the disk. */
 	rocksdb_flush_wal(st->db, 1, &err);
 	if (err != NULL)
-		return store_fail(st, err);
+		return store_break(st, err);
 	st->newest_log = number;
 	st->unsynced = false;
 	return 0;

@@ -150,6 +150,9 @@ struct store {
 	rocksdb_readoptions_t *ro;
 	rocksdb_cache_t	*cache;
 	char		 error[512];
+	bool		 broken;	/* a write has failed: no more of them,
+					 * behind a torn record they would be
+					 * lost with it */
 
 	uint64_t	 server_id;
 	uint64_t	 next_id;	/* databases, shards, index objects */
@@ -187,6 +190,8 @@ struct store {
 
 /* Keep a message of RocksDB (frees it) and return ERR_STORAGE. */
 int	store_fail(struct store *st, char *err);
+/* The same of a write: it is the last. */
+int	store_break(struct store *st, char *err);
 /* Write a batch of our own at once, behind what is pending. */
 int	store_write_now(struct store *st, struct sbatch *b);
 uint64_t store_new_id(struct store *st, struct sbatch *b);

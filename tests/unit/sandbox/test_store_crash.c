@@ -4,7 +4,10 @@
  * Each phase is a process of its own, and the test itself never opens a
  * store: RocksDB's threads do not live on in a child.
  */
+#include <sys/resource.h>
 #include <sys/wait.h>
+
+#include <signal.h>
 
 #include "store_test.h"
 
@@ -257,7 +260,60 @@ test_power_cut_rotated(void)
 	(void)fsx_remove_tree(dir);
 }
 
+/* ---- a disk that takes no more --------------------------------------------- */
+
+/* The kernel, not a mock, cuts the record; with room again it is too late. */
+static void
+write_too_much(struct fix *f)
+{
+	struct rlimit	 old, lim;
+	struct store_tx	*tx;
+	char		*big = xasprintf("{\"v\":2,\"x\":\"%060000d\"}", 0);
+	uint64_t	 number, size;
+
+	signal(SIGXFSZ, SIG_IGN);
+	create(f);
+	MUST(put(f, NULL, "a", "{\"v\":1}") == 0);
+	MUST(store_sync(f->st) == 0);
+	MUST(store_newest_log(f->dir, &number, &size) == 0);
+	MUST(getrlimit(RLIMIT_FSIZE, &old) == 0);
+	lim = old;
+	lim.rlim_cur = size + 30000;
+	MUST(setrlimit(RLIMIT_FSIZE, &lim) == 0);
+	MUST(put(f, NULL, "b", big) == 0);
+	MUST(store_commit_pending(f->st) == ERR_STORAGE);
+	MUST(strstr(store_error(f->st), "File too large") != NULL);
+	MUST(setrlimit(RLIMIT_FSIZE, &old) == 0);
+	MUST(store_commit_pending(f->st) == ERR_STORAGE);
+	MUST(store_sync(f->st) == ERR_STORAGE);
+	MUST(store_tx_begin(f->st, STORE_TX_STREAM, 0, &tx) == ERR_STORAGE);
+	free(big);
+}
+
+static void
+look_after_full(struct fix *f)
+{
+	fix_reopen(f, NULL);
+	MUST(value(f, NULL, "a") == 1);
+	MUST(value(f, NULL, "b") == -1);
+	MUST(put(f, NULL, "b", "{\"v\":3}") == 0);
+	MUST(store_sync(f->st) == 0);
+	store_close(&f->st);
+}
+
+static void
+test_full_disk(void)
+{
+	char	 dir[64];
+
+	make_dir(dir);
+	CU_ASSERT_EQUAL(phase(write_too_much, dir), 0);
+	CU_ASSERT_EQUAL(phase(look_after_full, dir), 0);
+	(void)fsx_remove_tree(dir);
+}
+
 UNIT_MAIN("store_crash",
     { "a killed process loses nothing that it wrote", test_kill },
     { "a power cut loses the unsynced and reuses ticks", test_power_cut },
-    { "a power cut behind rotated logs", test_power_cut_rotated })
+    { "a power cut behind rotated logs", test_power_cut_rotated },
+    { "after a write that failed nothing is written", test_full_disk })
