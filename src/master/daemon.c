@@ -288,9 +288,9 @@ open_log(const struct daemon_conf *c, struct err_msg *m)
 
 /* Standard error gets the sentence from the command. */
 static void
-log_failure(const struct daemon_conf *c, const struct err_msg *m)
+log_failure(const struct err_msg *m)
 {
-	if (c->log_file == NULL)
+	if (log_fd() <= STDERR_FILENO)
 		return;
 	log_set_stderr(false);
 	log_error("cannot run: %s", m->text);
@@ -342,7 +342,7 @@ daemon_run(const struct daemon_conf *conf, const struct mesh_class *classes,
 	}
 	daemon_close(&d);
 	if (code != 0) {
-		log_failure(conf, &d.why);
+		log_failure(&d.why);
 		*m = d.why;
 	}
 	return code;
