@@ -1,6 +1,10 @@
 /* scan.c - lines of JSON and their members, without trees; see scan.h */
 #include <string.h>
 
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#endif
+
 #include "json/scan.h"
 #include "json/text.h"
 
@@ -179,23 +183,31 @@ parity_below(uint64_t x)
 	return x ^ x << 32;
 }
 
-/* Where in the block the value ends (behind the bracket), or 0: not here. */
-static unsigned int
-block_end(struct compound *c, const char *p)
+/*
+ * Where in the block the value ends (behind the bracket), or 0: not here.
+ * parity is parity_below() or something faster.
+ */
+static inline __attribute__((always_inline)) unsigned int
+block_end(struct compound *c, struct block *b, uint64_t (*parity)(uint64_t))
 {
-	struct block	 b;
 	uint64_t	 strings, brackets;
 	unsigned int	 i;
 
-	block_read(&b, p);
-	if (b.slashes != 0 || c->escaped)
-		b.quotes &= ~escaped_bytes(c, b.slashes);
-	strings = parity_below(b.quotes) ^ c->in_string;
+	if (b->slashes != 0 || c->escaped)
+		b->quotes &= ~escaped_bytes(c, b->slashes);
+	brackets = b->open | b->close;
+	if (brackets == 0) {
+		/* text only: all that matters is how it leaves us */
+		if (__builtin_parityll(b->quotes))
+			c->in_string = ~c->in_string;
+		return 0;
+	}
+	strings = parity(b->quotes) ^ c->in_string;
 	c->in_string = 0 - (strings >> 63);
-	brackets = (b.open | b.close) & ~strings;
+	brackets &= ~strings;
 	for (; brackets != 0; brackets &= brackets - 1) {
 		i = (unsigned int)__builtin_ctzll(brackets);
-		if ((b.open >> i & 1) != 0)
+		if ((b->open >> i & 1) != 0)
 			c->depth++;
 		else if (--c->depth == 0)
 			return i + 1;
@@ -203,22 +215,106 @@ block_end(struct compound *c, const char *p)
 	return 0;
 }
 
+/* The last, shorter block of a text. */
 static const char *
-compound_end(const char *p, const char *end)
+compound_tail(struct compound *c, const char *p, const char *end)
 {
-	struct compound	 c = { 0, false, 0 };
+	struct block	 b;
 	char		 last[BLOCK];
 	unsigned int	 n;
 
-	for (; end - p >= BLOCK; p += BLOCK)
-		if ((n = block_end(&c, p)) != 0)
-			return p + n;
 	if (p == end)
 		return NULL;
 	memset(last, ' ', sizeof(last));
 	memcpy(last, p, (size_t)(end - p));
-	n = block_end(&c, last);
+	block_read(&b, last);
+	n = block_end(c, &b, parity_below);
 	return n != 0 ? p + n : NULL;
+}
+
+static const char *
+compound_end_plain(const char *p, const char *end)
+{
+	struct compound	 c = { 0, false, 0 };
+	struct block	 b;
+	unsigned int	 n;
+
+	for (; end - p >= BLOCK; p += BLOCK) {
+		block_read(&b, p);
+		if ((n = block_end(&c, &b, parity_below)) != 0)
+			return p + n;
+	}
+	return compound_tail(&c, p, end);
+}
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define FAST	__attribute__((target("avx2,pclmul")))
+
+FAST static inline uint64_t
+mask32(__m256i v, int shift)
+{
+	return (uint64_t)(uint32_t)_mm256_movemask_epi8(v) << shift;
+}
+
+FAST static inline void
+block_read_fast(struct block *b, const char *p)
+{
+	const __m256i	 quote = _mm256_set1_epi8('"');
+	const __m256i	 slash = _mm256_set1_epi8('\\');
+	const __m256i	 bit = _mm256_set1_epi8(0x20);
+	const __m256i	 open = _mm256_set1_epi8('{');
+	const __m256i	 close = _mm256_set1_epi8('}');
+	__m256i		 v, w;
+	int		 i;
+
+	memset(b, 0, sizeof(*b));
+	for (i = 0; i < BLOCK; i += 32) {
+		v = _mm256_loadu_si256((const __m256i *)(const void *)(p + i));
+		w = _mm256_or_si256(v, bit);
+		b->quotes |= mask32(_mm256_cmpeq_epi8(v, quote), i);
+		b->slashes |= mask32(_mm256_cmpeq_epi8(v, slash), i);
+		b->open |= mask32(_mm256_cmpeq_epi8(w, open), i);
+		b->close |= mask32(_mm256_cmpeq_epi8(w, close), i);
+	}
+}
+
+/* A carry-less product with all ones is the parity of all lower bits. */
+FAST static inline uint64_t
+parity_below_fast(uint64_t x)
+{
+	return (uint64_t)_mm_cvtsi128_si64(_mm_clmulepi64_si128(
+	    _mm_set_epi64x(0, (long long)x), _mm_set1_epi8(-1), 0));
+}
+
+FAST static const char *
+compound_end_fast(const char *p, const char *end)
+{
+	struct compound	 c = { 0, false, 0 };
+	struct block	 b;
+	unsigned int	 n;
+
+	for (; end - p >= BLOCK; p += BLOCK) {
+		block_read_fast(&b, p);
+		if ((n = block_end(&c, &b, parity_below_fast)) != 0)
+			return p + n;
+	}
+	return compound_tail(&c, p, end);
+}
+#endif
+
+static const char *
+compound_end(const char *p, const char *end)
+{
+#ifdef FAST
+	static int	 fast = -1;
+
+	if (fast < 0)
+		fast = __builtin_cpu_supports("avx2") &&
+		    __builtin_cpu_supports("pclmul");
+	if (fast)
+		return compound_end_fast(p, end);
+#endif
+	return compound_end_plain(p, end);
 }
 
 static const char *
@@ -263,6 +359,14 @@ scan_value_end(const char *p, const char *end)
 	if (*p == '{' || *p == '[')
 		return compound_end(p, end);
 	return scalar_end(p, end);
+}
+
+const char *
+scan_value_end_plain(const char *p, const char *end)
+{
+	if (p < end && (*p == '{' || *p == '['))
+		return compound_end_plain(p, end);
+	return scan_value_end(p, end);
 }
 
 /* ---- members ------------------------------------------------------------ */

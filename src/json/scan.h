@@ -65,6 +65,8 @@ int	line_end(struct line_split *ls, bool accept_partial, line_fn *fn,
  * quotes must match, what is between them is not checked.
  */
 const char *scan_value_end(const char *p, const char *end);
+/* The same without instructions that not every machine has; for tests. */
+const char *scan_value_end_plain(const char *p, const char *end);
 
 /*
  * Step over the members of an object.  Begin with it->p at "{".

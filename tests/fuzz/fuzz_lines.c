@@ -44,6 +44,8 @@ take_line(const char *line, size_t len, void *arg)
 	if ((copy = malloc(len)) == NULL)
 		abort();
 	memcpy(copy, line, len);
+	bug_unless(scan_value_end(copy, copy + len) ==
+	    scan_value_end_plain(copy, copy + len));
 	r = scan_marker(copy, len, &m);
 	if (r == 0) {
 		check_span(&m.tick, copy, len);

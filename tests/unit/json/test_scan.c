@@ -262,7 +262,63 @@ test_numbers(void)
 	}
 }
 
+/* Random brackets, quotes and backslashes: both ways see one end. */
+static void
+test_both_ways(void)
+{
+	static const char	 bytes[] = "{}[]\"\"\\\\aaaaaaaaaaaaaaaaaaaa ";
+	char			 text[700];
+	uint32_t		 x = 1;
+	size_t			 i, n, round, found = 0;
+
+	for (round = 0; round < 20000; round++) {
+		n = 1 + round % sizeof(text);
+		for (i = 0; i < n; i++) {
+			x = x * 1664525 + 1013904223;
+			text[i] = bytes[(x >> 16) % (sizeof(bytes) - 1)];
+		}
+		text[0] = '{';
+		CU_ASSERT_PTR_EQUAL_FATAL(scan_value_end(text, text + n),
+		    scan_value_end_plain(text, text + n));
+		found += scan_value_end(text, text + n) != NULL;
+	}
+	CU_ASSERT_TRUE(found > 1000);
+}
+
+static void
+test_array(void)
+{
+	static const char *const bad[] = { "", "[", "[1", "[1,", "[,1]",
+	    "[1 2]", "{}", "7" };
+	static const char	 good[] = " [ 1 , \"a,b\" ,{\"x\":[2]}, null ] ";
+	static const char *const want[] = { "1", "\"a,b\"", "{\"x\":[2]}",
+	    "null" };
+	struct scan_iter	 it;
+	struct scan_span	 v;
+	size_t			 i;
+	int			 r;
+
+	scan_object(&it, good, strlen(good));
+	for (i = 0; (r = scan_array_next(&it, &v)) == 1; i++) {
+		CU_ASSERT_TRUE_FATAL(i < NITEMS(want));
+		CU_ASSERT_EQUAL(v.len, strlen(want[i]));
+		CU_ASSERT_EQUAL(memcmp(v.p, want[i], v.len), 0);
+	}
+	CU_ASSERT_EQUAL(r, 0);
+	CU_ASSERT_EQUAL(i, 4);
+	scan_object(&it, "[]", 2);
+	CU_ASSERT_EQUAL(scan_array_next(&it, &v), 0);
+	for (i = 0; i < NITEMS(bad); i++) {
+		scan_object(&it, bad[i], strlen(bad[i]));
+		while ((r = scan_array_next(&it, &v)) == 1)
+			;
+		CU_ASSERT_EQUAL(r, ERR_FORMAT);
+	}
+}
+
 UNIT_MAIN("json-scan",
+    { "wide instructions and plain ones see the same", test_both_ways },
+    { "values of an array", test_array },
     { "lines do not depend on the pieces they came in", test_pieces },
     { "a last line without end is partial", test_last_line },
     { "lines have a limit", test_line_limit },
