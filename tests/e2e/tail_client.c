@@ -39,7 +39,7 @@ struct server {
 	uint64_t		 reboot_id;
 	bool			 doubt;		/* is its history the same? */
 	bool			 gap;		/* it is not */
-	unsigned		 quiet;		/* answers with nothing behind */
+	unsigned		 quiet;		/* answers, nothing behind */
 };
 
 struct op {

@@ -49,11 +49,9 @@ json(const char *text)
 /* ---- structure ---------------------------------------------------------- */
 
 static void
-structure(void)
+databases(void)
 {
 	struct json_object	*o, *def;
-	char			*s = NULL;
-	bool			 created;
 	int			 num, r;
 
 	arango_database_drop(a, "api", &num, &m);
@@ -70,6 +68,14 @@ structure(void)
 	result("properties of a database", r == 0 &&
 	    strcmp(json_string_or(o, "name", ""), "api") == 0);
 	json_object_put(o);
+}
+
+static void
+collections(void)
+{
+	struct json_object	*o, *def;
+	char			*s = NULL;
+	int			 num, r;
 
 	def = json("{\"name\":\"docs\",\"type\":2,\"shards\":{\"s1\":[],"
 	    "\"s2\":[]},\"shardKeys\":[\"_key\"],\"replicationFactor\":2,"
@@ -96,6 +102,18 @@ structure(void)
 	json_object_put(def);
 	result("responsible shard", r == 0 && s != NULL && *s == 's');
 	free(s);
+	r = arango_inventory(a, "api", &o, &num, &m);
+	result("inventory", r == 0 && json_at(o, "collections") != NULL);
+	json_object_put(o);
+}
+
+static void
+indexes(void)
+{
+	struct json_object	*o, *def;
+	bool			 created;
+	int			 num, r;
+
 	def = json("{\"type\":\"persistent\",\"fields\":[\"u\"],\"name\":"
 	    "\"idx_u\",\"id\":\"5\",\"sparse\":true}");
 	r = arango_index_create(a, "api", "docs", def, &created, &num, &m);
@@ -110,9 +128,6 @@ structure(void)
 	result("drop an index", r == 0);
 	r = arango_index_drop(a, "api", "docs", "idx_u", &num, &m);
 	result("drop no index", r == 0);
-	r = arango_inventory(a, "api", &o, &num, &m);
-	result("inventory", r == 0 && json_at(o, "collections") != NULL);
-	json_object_put(o);
 	def = json("{\"name\":\"uni\",\"numberOfShards\":1}");
 	r = arango_collection_create(a, "api", def, NULL, true, &num, &m);
 	json_object_put(def);
@@ -431,7 +446,9 @@ api_run(void *arg)
 	if (r == 0)
 		arango_set_token(a, token, 0);
 	free(token);
-	structure();
+	databases();
+	collections();
+	indexes();
 	r = arango_topology_read(ag, &t, &m);
 	result("topology", r == 0 && strcmp(t->cluster_id, id) == 0);
 	if (r == 0 && (db = arango_topology_db(t, "api")) != NULL &&

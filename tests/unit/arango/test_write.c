@@ -441,6 +441,64 @@ test_by_key(void)
 	run(by_key, do_by_key);
 }
 
+/* ---- switches of servers ------------------------------------------------ */
+
+static const char	*ttl_answer;
+
+static void
+switches(struct http_req *req, void *arg)
+{
+	fake_note(&f, req);
+	if (strstr(http_req_path(req), "ttl") != NULL)
+		fake_json(req, 200, ttl_answer);
+	else if (strstr(http_req_path(req), "current") != NULL)
+		fake_json(req, 200, "[{\"id\":\"1\",\"query\":\"for d in c "
+		    "return d\"},{\"id\":\"2\",\"query\":\"FOR d IN c rEmove "
+		    "d IN c\"},{\"id\":\"3\",\"query\":\"x\","
+		    "\"modificationQuery\":true},7]");
+	else
+		fake_json(req, 200, "{\"transactions\":[{\"id\":\"9\","
+		    "\"state\":\"running\"},{\"id\":\"10\",\"state\":"
+		    "\"committed\"}],\"mode\":\"sleepy\"}");
+}
+
+static void
+do_switches(void *arg)
+{
+	const char *const	 dbs[] = { "_system", "x", NULL };
+	struct err_msg		 m, what;
+	size_t			 n;
+	bool			 on = true;
+
+	ttl_answer = "{\"error\":false,\"result\":{\"active\":false}}";
+	CU_ASSERT_EQUAL(arango_ttl_set(a, arango_server_at(a, 0), false, &m),
+	    0);
+	CU_ASSERT_STRING_EQUAL(f.body, "{\"active\":false}");
+	CU_ASSERT_EQUAL(arango_ttl_get(a, arango_server_at(a, 0), &on, &m),
+	    0);
+	CU_ASSERT_FALSE(on);
+	/* It does not move. */
+	CU_ASSERT_EQUAL(arango_ttl_set(a, arango_server_at(a, 0), true, &m),
+	    ERR_BAD_STATE);
+	ttl_answer = "{\"result\":true}";
+	CU_ASSERT_TRUE(arango_ttl_get(a, arango_server_at(a, 0), &on, &m) <
+	    0);
+	/* What writes for sure, and what nobody knows of. */
+	CU_ASSERT_EQUAL(arango_writing_queries(a, &n, &what, &m), 0);
+	CU_ASSERT_EQUAL(n, 3);
+	CU_ASSERT_STRING_EQUAL(what.text, "2, 3, ?");
+	CU_ASSERT_EQUAL(arango_transactions(a, dbs, &n, &what, &m), 0);
+	CU_ASSERT_EQUAL(n, 2);
+	CU_ASSERT_STRING_EQUAL(what.text, "9, 9");
+	CU_ASSERT_TRUE(arango_mode_get(a, NULL, &on, &m) < 0);
+}
+
+static void
+test_switches(void)
+{
+	run(switches, do_switches);
+}
+
 /* ---- definitions -------------------------------------------------------- */
 
 static struct json_object *
@@ -508,4 +566,5 @@ UNIT_MAIN("arango write",
     { "a dump in chunks, bare or wrapped", test_dump },
     { "a batch that the server has dropped", test_lost_batch },
     { "documents by key", test_by_key },
+    { "the TTL switch, and who still writes", test_switches },
     { "definitions: what survives is sent", test_definitions })
