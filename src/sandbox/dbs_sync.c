@@ -37,6 +37,7 @@
 #define SYNC_KEYS		10000		/* per page */
 #define SYNC_DOCS_BYTES		((size_t)16 << 20)
 #define SYNC_CALL_MS		60000
+#define SYNC_PASSES		8
 
 /* ---- the leader's side ----------------------------------------------- */
 
@@ -292,6 +293,7 @@ struct sync {
 	struct sb_resp		 resp;
 	const uint8_t		*answer;	/* in resp */
 	uint64_t		 removed, fetched;
+	bool			 again;		/* removed what it must fetch */
 };
 
 /* Does the session still exist? */
@@ -530,10 +532,33 @@ missing_keys(struct sync *sy, const uint8_t *keys, struct buf *want)
 	return n;
 }
 
+/*
+ * A document whose content changed under an unchanged revision (R11) was not
+ * found to differ, and may hold a unique value of another.  Then it goes, and
+ * is fetched in one more pass.  As arangod's DatabaseInitialSyncer.
+ */
+static int
+put_fetched(struct sync *sy, struct store_tx *tx, const uint8_t *doc)
+{
+	struct store_conflict	 c;
+	int			 r, i;
+
+	for (i = 0; i < 64; i++) {
+		r = store_put(sy->d->store, tx, sy->s->sh, doc, &c, NULL);
+		if (r != AE_UNIQUE_CONSTRAINT_VIOLATED || c.index == NULL ||
+		    dbs_is_touched(sy->s, c.key, strlen(c.key)) ||
+		    store_remove(sy->d->store, tx, sy->s->sh, c.key,
+		    strlen(c.key), NULL) != 0)
+			break;
+		sy->removed++;
+		sy->again = true;
+	}
+	return r;
+}
+
 static int
 store_fetched(struct sync *sy, const uint8_t *docs)
 {
-	struct store_conflict	 c;
 	struct store_tx		*tx;
 	struct vp_iter		 it;
 	const uint8_t		*doc;
@@ -556,7 +581,7 @@ store_fetched(struct sync *sy, const uint8_t *docs)
 		    store_get_rev(sy->d->store, NULL, sy->s->sh, key, klen,
 		    &old) == 0)
 			continue;
-		r = store_put(sy->d->store, tx, sy->s->sh, doc, &c, NULL);
+		r = put_fetched(sy, tx, doc);
 		sy->fetched++;
 	}
 	if (store_tx_commit(sy->d->store, &tx) != 0)
@@ -646,7 +671,7 @@ sync_run(struct sync *sy)
 {
 	struct dbs_shard	*s = sy->s;
 	uint64_t		 index;
-	int			 r;
+	int			 r, passes = 0;
 
 	if ((r = sync_call(sy, "start", NULL, NULL)) != 0)
 		return r;
@@ -654,8 +679,15 @@ sync_run(struct sync *sy)
 		return ERR_PROTOCOL;
 	if (!sync_alive(sy))
 		return ERR_CANCELLED;
-	if ((r = remove_surplus(sy)) != 0 || (r = fetch_missing(sy)) != 0)
+	if ((r = remove_surplus(sy)) != 0)
 		return r;
+	do {
+		sy->again = false;
+		if ((r = fetch_missing(sy)) != 0)
+			return r;
+	} while (sy->again && ++passes < SYNC_PASSES);
+	if (sy->again)
+		return AE_UNIQUE_CONSTRAINT_VIOLATED;
 	/*
 	 * The leader answered some of it with waitForSync, and may be gone a
 	 * moment after we stand in Current.

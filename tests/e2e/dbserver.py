@@ -101,6 +101,26 @@ def same_revision(c):
     s.same()
 
 
+def same_revision_unique(c):
+    """A follower that R11 left behind refuses a value that was given up, and
+    gets in sync again by removing what holds it."""
+    s = Shard(c, "samerevu")
+    r = c.post("/_api/index?collection=samerevu", {
+        "type": "persistent", "fields": ["v"], "unique": True})
+    assert r.status == 201, r
+    wait_for(lambda: len(s.follower.get("/_api/index?collection=" + s.shard)
+                         .json["indexes"]) == 2, "index of the follower")
+    for v in (1, 2):
+        r = s.leader.post(s.doc + "?isRestore=true&overwriteMode=replace",
+                          [{"_key": "k", "_rev": NOREV, "v": v}])
+        assert r.status == 202 and not errors(r), r
+    assert s.dirty("k").json["v"] == 1
+    assert s.leader.post(s.doc, {"_key": "other", "v": 1}).status == 202
+    c.wait_in_sync("samerevu")
+    assert s.dirty("k").json["v"] == 2
+    s.same()
+
+
 def array_forms(c):
     s = Shard(c, "arrays")
     r = s.leader.post(s.doc + "?returnNew=true",
@@ -358,10 +378,11 @@ def hostile(c):
 
 
 def main():
-    t = Tap(12)
+    t = Tap(13)
     with Cluster(coordinators=1, dbservers=3, auth=True) as c:
         for name, fn in (("who takes what", roles),
                          ("the same revision stays on the leader", same_revision),
+                         ("and lets go of unique values", same_revision_unique),
                          ("arrays of everything", array_forms),
                          ("preconditions", preconditions),
                          ("large ones, and truncate", large),
