@@ -115,7 +115,10 @@ open_dir(struct boss *b, struct err_msg *m)
 	int		 r;
 
 	b->made = first_missing(dir);
-	if ((r = fsx_mkdir_p(dir, 0700)) != 0)
+	if ((r = fsx_mkdir_p(dir, 0700)) == -EEXIST)
+		return err_set(m, r, "cannot make directory %s: a file is in "
+		    "the way", dir);
+	if (r != 0)
 		return err_set(m, r, "cannot make directory %s: %s", dir,
 		    err_text(r));
 	if ((b->dir = realpath(dir, NULL)) == NULL)

@@ -219,10 +219,18 @@ do_power_cut(struct client *c, struct boss_server *s)
 static void
 do_start(struct client *c, struct boss_server *s)
 {
-	int	 r;
+	const struct boss_config	*conf = &c->control->boss->config;
+	struct err_msg			 m = { "" };
+	int				 r;
 
 	if (proc_is_paused(s->proc)) {
 		answer(c, 1, "%s is paused: resume it", s->name);
+		return;
+	}
+	/* The server would only say that it cannot serve. */
+	if (proc_pid(s->proc) == 0 && boss_check_files(conf->auth_file,
+	    conf->tls_keyfile, &m) != 0) {
+		answer(c, 1, "%s cannot be started: %s", s->name, m.text);
 		return;
 	}
 	if ((r = proc_start(s->proc)) != 0) {

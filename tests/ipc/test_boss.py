@@ -14,7 +14,7 @@ import time
 import urllib.request
 
 BUILD = os.environ.get("top_builddir", ".")
-PROG = os.path.join(BUILD, "tests/ipc/fake-sandbox")
+PROG = os.path.abspath(os.path.join(BUILD, "tests/ipc/fake-sandbox"))
 TMP = tempfile.mkdtemp(prefix="boss-")
 DIR = os.path.join(TMP, "cluster")
 SECONDS = 30
@@ -126,6 +126,8 @@ def failed_starts():
         expect(run("--dir", new, "--port", str(port - 10), "--daemon"), 1,
                "in use")
     expect(run("--dir", "/proc/x", "--port", "0"), 1, "/proc/x")
+    expect(run("--dir", "/etc/passwd", "--port", "0"), 1,
+           "a file is in the way")
     assert not os.path.exists(os.path.join(TMP, "a"))
     full = os.path.join(TMP, "full")
     os.mkdir(full)
@@ -394,6 +396,22 @@ def long_path():
     expect(run("stop", "--dir", d), 0)
 
 
+def lost_secret():
+    """a server whose secret file went away is not started, for that reason"""
+    d = os.path.join(TMP, "secret")
+    secret = os.path.join(TMP, "jwt")
+    with open(secret, "w") as f:
+        f.write("shh")
+    expect(run("--dir", d, "--port", "0", "--daemon", "--dbservers", "1",
+               "--auth", secret), 0)
+    expect(run("kill", "--dir", d, "dbserver1"), 0)
+    os.rename(secret, secret + ".away")
+    expect(run("start", "--dir", d, "dbserver1"), 1, secret)
+    os.rename(secret + ".away", secret)
+    expect(run("start", "--dir", d, "dbserver1"), 0)
+    expect(run("stop", "--dir", d), 0)
+
+
 def fixed_ports():
     """with P the ports are P.., P+10.. and P+20"""
     for p in range(21000, 32000, 37):
@@ -421,7 +439,7 @@ TESTS = [usage, help_and_version, failed_starts, daemon_start, statuses,
          one_supervisor, titles, descriptors, kill_and_start,
          ended_by_others, pause_and_resume, power_cut, faults_and_pruning,
          failing_server, garbage, stop_all, restart, killed_supervisor,
-         foreground, failed_restart, long_path, fixed_ports]
+         foreground, failed_restart, long_path, lost_secret, fixed_ports]
 
 
 def main():
@@ -437,7 +455,7 @@ def main():
             for line in repr(e).split("\\n"):
                 print("# " + line)
         sys.stdout.flush()
-    for d in (DIR, os.path.join(TMP, "fixed"),
+    for d in (DIR, os.path.join(TMP, "fixed"), os.path.join(TMP, "secret"),
               os.path.join(TMP, "x" * 100, "y" * 100)):
         if os.path.exists(os.path.join(d, "control.sock")):
             run("stop", "--dir", d)
