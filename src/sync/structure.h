@@ -51,13 +51,14 @@ struct structure_coll {
 	bool			 pending;	/* being built or removed */
 	int			 type;		/* 2 or 3 */
 	bool			 system;
-	int64_t			 shards;	/* numberOfShards */
+	int64_t			 shards;	/* numberOfShards; 0: virtual,
+						 * smart edges */
 	char			*shard_keys;	/* JSON array as text */
 	char			*strategy;
 	char			*like;		/* name of prototype, or NULL */
 	/* 0: satellite.  Not looked at with `like`. */
 	int64_t			 replication_factor, write_concern;
-	bool			 smart, disjoint;
+	bool			 smart, disjoint, smart_child;
 	/* Changeable ones but the two above, and fixed ones; defaults are
 	 * left out. */
 	struct json_object	*changeable;
@@ -111,6 +112,12 @@ struct structure_index *structure_index(const struct structure_coll *c,
  */
 enum structure_kind structure_kind(const char *name, const char **target);
 const char *structure_kind_name(enum structure_kind k);
+/*
+ * Do the records of source shard i go to the leader of target shard i (R12)?
+ * Else through a coordinator, by content.
+ */
+bool	structure_one_to_one(const struct structure_coll *source,
+	    const struct structure_coll *target);
 /*
  * A definition of an index without what servers add and without defaults, as a
  * new object; NULL for those that make themselves (primary, edge, links of

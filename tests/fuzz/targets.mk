@@ -89,3 +89,8 @@ FUZZ_BINS += tests/fuzz/fuzz_inventory_client
 tests_fuzz_fuzz_inventory_client_SOURCES = tests/fuzz/fuzz_inventory_client.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_inventory_client_LDADD = src/arango/libarango.a $(FUZZ_LIBS)
 tests_fuzz_fuzz_inventory_client_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+FUZZ_BINS += tests/fuzz/fuzz_structure
+tests_fuzz_fuzz_structure_SOURCES = tests/fuzz/fuzz_structure.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_structure_LDADD = src/sync/libsync.a $(FUZZ_LIBS)
+tests_fuzz_fuzz_structure_LDFLAGS = $(FUZZ_LDFLAGS_ALL)

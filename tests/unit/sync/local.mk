@@ -1,7 +1,8 @@
 # Tests of src/sync.
 if HAVE_CUNIT
 UNIT_SYNC = tests/unit/sync/test_compare \
-	tests/unit/sync/test_fold tests/unit/sync/test_route \
+	tests/unit/sync/test_fold tests/unit/sync/test_plan \
+	tests/unit/sync/test_route \
 	tests/unit/sync/test_shard
 check_PROGRAMS += $(UNIT_SYNC)
 TESTS += $(UNIT_SYNC)
@@ -17,4 +18,6 @@ tests_unit_sync_test_route_SOURCES = tests/unit/sync/test_route.c
 tests_unit_sync_test_route_LDADD = $(SYNC_TEST_LIBS)
 tests_unit_sync_test_compare_SOURCES = tests/unit/sync/test_compare.c
 tests_unit_sync_test_compare_LDADD = $(SYNC_TEST_LIBS)
+tests_unit_sync_test_plan_SOURCES = tests/unit/sync/test_plan.c
+tests_unit_sync_test_plan_LDADD = $(SYNC_TEST_LIBS)
 endif
