@@ -3,7 +3,8 @@
  * server whose requests are served in fibers, routes as tables, arangod's
  * authentication, its answers and error bodies, fault injection.
  *
- * A role fills a struct sb_role (route tables, hooks) and calls sb_serve().
+ * A role fills a struct sb_role (route tables, hooks) and calls
+ * sb_server_new(), then sb_server_ready().
  * A handler runs in a fiber of its own, may suspend (sb_call, fiber_sleep_ms,
  * waiting for a condition), and answers exactly once with one of sb_reply_*
  * or sb_error*; a handler that returns without an answer is a bug and gives
