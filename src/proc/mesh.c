@@ -280,10 +280,15 @@ on_start(struct msg_in *in)
 	s->npeers = n;
 	buf_reset(&s->config);
 	buf_append(&s->config, config, len);
-	r = proc_start(s->proc);
 	/* Still stopping: on_changed() does not restart it, so the governor
 	 * asks again when it is told that the process is down. */
-	return r == ERR_BAD_STATE ? 0 : r;
+	r = proc_start(s->proc);
+	if (r != 0 && r != ERR_BAD_STATE) {
+		/* No fault of the governor's, who must live on. */
+		log_error("%s: cannot be started: %s", name, err_text(r));
+		tell_governor(s);
+	}
+	return 0;
 fail:
 	while (i > 0)
 		free(peers[--i]);

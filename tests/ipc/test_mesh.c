@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,7 +16,7 @@
 
 #define TEST_MS	20000
 
-enum { GOVERNOR, WORKER, FORBIDDEN, CLASSES };
+enum { GOVERNOR, WORKER, FORBIDDEN, USELESS, CLASSES };
 
 /* Seen by all processes: what happened. */
 struct shared {
@@ -159,6 +160,21 @@ rogue_main(struct member *m)
 	return PROC_EXIT_OK;
 }
 
+/* Says that it cannot use what it got; "late" only after some success. */
+static int
+useless_main(struct member *m)
+{
+	member_ready(m);
+	if (m->proven) {
+		shared->story = 3;
+		(void)loop_run(m->child->loop);
+		return PROC_EXIT_OK;
+	}
+	if (strcmp(m->child->name, "late") == 0)
+		proc_child_progress(m->child);
+	return proc_child_fail(m->child, PROC_EXIT_CONFIG, "of no use");
+}
+
 /* ---- tests ------------------------------------------------------------------- */
 
 static const struct mesh_class	 classes[CLASSES] = {
@@ -166,6 +182,8 @@ static const struct mesh_class	 classes[CLASSES] = {
 	    .stop_phase = 1 },
 	[WORKER] = { .name = "worker", .main = worker_main,
 	    .on_request = true, .backoff_min_ms = 10, .backoff_max_ms = 20 },
+	[USELESS] = { .name = "useless", .main = useless_main,
+	    .backoff_min_ms = 10, .backoff_max_ms = 20 },
 	[FORBIDDEN] = { .name = "rogue", .main = rogue_main,
 	    .backoff_min_ms = 10, .backoff_max_ms = 20 }
 };
@@ -199,8 +217,10 @@ begin(void)
 static void
 end(void)
 {
-	super_stop(super, 0);
-	(void)super_run(super);
+	if (!super_is_stopping(super)) {
+		super_stop(super, 0);
+		(void)super_run(super);
+	}
 	poll_timer_stop(&watchdog);
 	mesh_free(&mesh);
 	super_free(&super);
@@ -271,10 +291,47 @@ test_rogue(void)
 	end();
 }
 
+static char	 sentence_seen[64];
+
+static void
+on_give_up(void *arg, const char *sentence)
+{
+	snprintf(sentence_seen, sizeof(sentence_seen), "%s", sentence);
+	super_stop(super, 1);
+}
+
+static void
+test_give_up(void)
+{
+	begin();
+	sentence_seen[0] = '\0';
+	mesh_on_give_up(mesh, on_give_up, NULL);
+	CU_ASSERT_EQUAL(mesh_add(mesh, "early", USELESS, NULL, 0), 0);
+	CU_ASSERT_EQUAL(super_run(super), 1);
+	CU_ASSERT_STRING_EQUAL(sentence_seen, "of no use");
+	CU_ASSERT_EQUAL(shared->story, 0);
+	end();
+}
+
+static void
+test_give_up_not(void)
+{
+	begin();
+	sentence_seen[0] = '\0';
+	mesh_on_give_up(mesh, on_give_up, NULL);
+	CU_ASSERT_EQUAL(mesh_add(mesh, "late", USELESS, NULL, 0), 0);
+	turn_until(3);
+	CU_ASSERT_EQUAL(shared->story, 3);
+	CU_ASSERT_STRING_EQUAL(sentence_seen, "");
+	end();
+}
+
 static const struct unit_test	 tests[] = {
 	{ "members are connected, come back, are stopped, get files",
 	  test_story },
-	{ "only the governor may start others", test_rogue }
+	{ "only the governor may start others", test_rogue },
+	{ "what can never work is told", test_give_up },
+	{ "what has worked is tried again", test_give_up_not }
 };
 
 int
