@@ -111,8 +111,8 @@ void	metrics_write_text(struct metrics *m, struct buf *out);
 /*
  * The same as one JSON object, as the original has it (product reference,
  * section 4): {"name":{"help":"..","type":"counter","samples":[{"value":1,
- * "labels":{..}}]}}; "labels" only where there are some.  A histogram's value is
- * its sum, and it has "count" and "buckets" (upper bound -> cumulated count)
+ * "labels":{..}}]}}; "labels" only where there are some.  A histogram's value
+ * is its sum, and it has "count" and "buckets" (upper bound -> cumulated count)
  * beside it.  What is no number in JSON is null.
  */
 void	metrics_write_json(struct metrics *m, struct buf *out);

@@ -58,6 +58,41 @@ test_text(void)
 	end();
 }
 
+static const char *
+json(void)
+{
+	buf_reset(&out);
+	metrics_write_json(m, &out);
+	return buf_cstr(&out);
+}
+
+static void
+test_json(void)
+{
+	static const double	 bounds[] = { 0.5, 2 };
+	struct metrics_histogram *h;
+
+	m = metrics_new();
+	CU_ASSERT_STRING_EQUAL(json(), "{}");
+	metrics_add(metrics_counter(m, "b_total", "B \"b\"\n\\.", "x",
+	    "a\"b\\c\nd\te", "y", "", NULL), 7);
+	metrics_inc(metrics_counter(m, "b_total", "", NULL));
+	metrics_set(metrics_gauge(m, "c", "C.", NULL), NAN);
+	h = metrics_histogram(m, "a", "A.", bounds, 2, "l", "=,", NULL);
+	metrics_observe(h, 0.25);
+	metrics_observe(h, 3);
+	CU_ASSERT_STRING_EQUAL(json(),
+	    "{\"a\":{\"help\":\"A.\",\"type\":\"histogram\",\"samples\":[{"
+	    "\"value\":3.25,\"count\":2,\"buckets\":{\"0.5\":1,\"2\":1,"
+	    "\"+Inf\":2},\"labels\":{\"l\":\"=,\"}}]},"
+	    "\"b_total\":{\"help\":\"B \\\"b\\\"\\n\\\\.\","
+	    "\"type\":\"counter\",\"samples\":[{\"value\":7,\"labels\":{"
+	    "\"x\":\"a\\\"b\\\\c\\nd\\u0009e\",\"y\":\"\"}},{\"value\":1}]},"
+	    "\"c\":{\"help\":\"C.\",\"type\":\"gauge\",\"samples\":[{"
+	    "\"value\":null}]}}");
+	end();
+}
+
 static void
 test_same(void)
 {
@@ -256,6 +291,7 @@ test_bugs_are_caught(void)
 
 UNIT_MAIN("metrics",
     { "counters and gauges in text format", test_text },
+    { "JSON: names, help, types and samples", test_json },
     { "the same name and labels are one metric", test_same },
     { "numbers read back exactly", test_numbers },
     { "histograms are cumulated in text", test_histogram },
