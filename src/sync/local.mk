@@ -1,8 +1,10 @@
 noinst_LIBRARIES += src/sync/libsync.a
 src_sync_libsync_a_SOURCES = \
+	src/sync/commit.c src/sync/commit.h \
 	src/sync/compare.c src/sync/compare.h \
 	src/sync/fold.c src/sync/fold.h \
 	src/sync/fold_out.c src/sync/fold_priv.h \
+	src/sync/owed.c src/sync/owed.h \
 	src/sync/plan.c src/sync/plan.h \
 	src/sync/plan_coll.c src/sync/plan_priv.h \
 	src/sync/plan_text.c \

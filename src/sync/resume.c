@@ -15,7 +15,7 @@ shard_resume_name(enum shard_resume r)
 		"yes", "no record", "other incarnation", "other target",
 		"no leader", "other server", "leader changed",
 		"other directory", "rebooted", "log purged",
-		"ahead of source", "gap"
+		"ahead of source", "gap", "target rebooted"
 	};
 
 	return (size_t)r < NITEMS(names) ? names[r] : "?";
@@ -91,6 +91,16 @@ shard_can_resume(const struct shard_record *rec,
 		    "record is of %s", have->target_cid, rec->target_cid);
 		return RESUME_OTHER_TARGET;
 	}
+	if (have->target_server != NULL && rec->target_reboot != 0 &&
+	    have->target_reboot != 0 &&
+	    strcmp(rec->target_server, have->target_server) == 0 &&
+	    rec->target_reboot != have->target_reboot) {
+		err_set(m, 0, "%s of the target was started again (rebootId "
+		    "%" PRIu64 ", was %" PRIu64 ") and may have lost what it "
+		    "had answered", have->target_server, have->target_reboot,
+		    rec->target_reboot);
+		return RESUME_TARGET_REBOOTED;
+	}
 	if (have->leader == NULL) {
 		err_set(m, 0, "no server leads the shard just now");
 		return RESUME_NO_LEADER;
@@ -117,6 +127,8 @@ shard_record_put(struct buf *b, const struct shard_record *rec)
 	put_u8(b, RECORD_VERSION);
 	put_str(b, rec->cid);
 	put_str(b, rec->target_cid);
+	put_str(b, rec->target_server);
+	put_u64(b, rec->target_reboot);
 	put_u64(b, rec->leader_changes);
 	put_bool(b, rec->lineage);
 	put_bool(b, rec->repairing);
@@ -137,6 +149,9 @@ shard_record_get(struct rbuf *m, struct shard_record *rec)
 		return ERR_VERSION;
 	if ((r = get_str(m, n.cid, sizeof(n.cid))) != 0 ||
 	    (r = get_str(m, n.target_cid, sizeof(n.target_cid))) != 0 ||
+	    (r = get_str(m, n.target_server,
+	    sizeof(n.target_server))) != 0 ||
+	    (r = get_u64(m, &n.target_reboot)) != 0 ||
 	    (r = get_u64(m, &n.leader_changes)) != 0 ||
 	    (r = get_bool(m, &n.lineage)) != 0 ||
 	    (r = get_bool(m, &n.repairing)) != 0 ||

@@ -186,6 +186,8 @@ enum shard_resume {
 	RESUME_LOG_PURGED,
 	RESUME_AHEAD_OF_SOURCE,
 	RESUME_GAP,			/* frompresent false */
+	RESUME_TARGET_REBOOTED,		/* what it had answered may be lost
+					 * (R14) */
 	RESUME_COUNT
 };
 
@@ -193,6 +195,9 @@ enum shard_resume {
 struct shard_record {
 	char		 cid[24];	/* collection at the source */
 	char		 target_cid[24];	/* at the target */
+	/* Who led the target's shard then; "" and 0: not known. */
+	char		 target_server[POS_SERVER_SIZE];
+	uint64_t	 target_reboot;
 	uint64_t	 leader_changes;	/* seen by the source; 0: not
 						 * known */
 	bool		 lineage;	/* filled by us, read-only since (R7) */
@@ -210,6 +215,9 @@ struct shard_evidence {
 	bool		 proven;	/* last line read again, the same */
 	bool		 gap;		/* asked for the tick: not present */
 	uint64_t	 wal_first, wal_last;	/* ticks */
+	/* Who leads the target's shard now; NULL and 0: not known. */
+	const char	*target_server;
+	uint64_t	 target_reboot;
 };
 
 /*

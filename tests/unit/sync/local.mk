@@ -1,7 +1,7 @@
 # Tests of src/sync.
 if HAVE_CUNIT
 UNIT_SYNC = tests/unit/sync/test_compare \
-	tests/unit/sync/test_fold tests/unit/sync/test_plan \
+	tests/unit/sync/test_fold tests/unit/sync/test_owed tests/unit/sync/test_plan \
 	tests/unit/sync/test_route \
 	tests/unit/sync/test_shard
 check_PROGRAMS += $(UNIT_SYNC)
@@ -20,4 +20,6 @@ tests_unit_sync_test_compare_SOURCES = tests/unit/sync/test_compare.c
 tests_unit_sync_test_compare_LDADD = $(SYNC_TEST_LIBS)
 tests_unit_sync_test_plan_SOURCES = tests/unit/sync/test_plan.c
 tests_unit_sync_test_plan_LDADD = $(SYNC_TEST_LIBS)
+tests_unit_sync_test_owed_SOURCES = tests/unit/sync/test_owed.c
+tests_unit_sync_test_owed_LDADD = $(SYNC_TEST_LIBS)
 endif

@@ -81,6 +81,8 @@ test_pos_code(void)
 	memset(&rec, 0, sizeof(rec));
 	strcpy(rec.cid, "10049");
 	strcpy(rec.target_cid, "77");
+	strcpy(rec.target_server, "PRMR-T");
+	rec.target_reboot = 12;
 	rec.leader_changes = 3;
 	rec.lineage = true;
 	strcpy(rec.pos.server, "PRMR-1");
@@ -122,14 +124,15 @@ test_pos_code(void)
 /* ---- resuming ----------------------------------------------------------- */
 
 #define RECORD(repair)	{ .cid = "10", .target_cid = "20",		\
+	.target_server = "T1", .target_reboot = 3,			\
 	.leader_changes = 2, .repairing = repair, .lineage = true,	\
 	.pos = { .server = "P1", .reboot_id = 5, .server_id = 9,	\
 	.tick = 1000 } }
 /* cid, target's cid, leader, its changes; reboot id, directory, proven, gap;
- * first and last tick */
+ * first and last tick, server of the target and its reboot id */
 #define SAME_IDS	"10", "20", "P1", 2
 #define SAME_START	5, 9, false, false
-#define ALL_LOG		1, 5000
+#define ALL_LOG		1, 5000, "T1", 3
 
 static const struct {
 	const char		*what;
@@ -141,7 +144,7 @@ static const struct {
 	{ "all the same", RECORD(false), { SAME_IDS, SAME_START, ALL_LOG },
 	    RESUME_YES, "" },
 	{ "the log ends where we are", RECORD(false),
-	    { SAME_IDS, SAME_START, 1, 1000 }, RESUME_YES, "" },
+	    { SAME_IDS, SAME_START, 1, 1000, NULL, 0 }, RESUME_YES, "" },
 	{ "restarted, proven", RECORD(false),
 	    { SAME_IDS, 6, 9, true, false, ALL_LOG }, RESUME_YES, "" },
 	{ "a server that does not tell its directory",
@@ -182,11 +185,17 @@ static const struct {
 	{ "its start is not known", RECORD(false),
 	    { SAME_IDS, 0, 9, false, false, ALL_LOG },
 	    RESUME_REBOOTED, "rebootId 0" },
-	{ "purged", RECORD(false), { SAME_IDS, SAME_START, 1001, 5000 },
+	{ "purged", RECORD(false),
+	    { SAME_IDS, SAME_START, 1001, 5000, "T1", 0 },
 	    RESUME_LOG_PURGED, "begins at 1001" },
 	{ "ahead: a backup was restored", RECORD(false),
-	    { SAME_IDS, SAME_START, 1, 999 },
+	    { SAME_IDS, SAME_START, 1, 999, "T2", 9 },
 	    RESUME_AHEAD_OF_SOURCE, "ends at 999" },
+	{ "a server of the target restarted (R14)", RECORD(false),
+	    { SAME_IDS, SAME_START, 1, 5000, "T1", 4 },
+	    RESUME_TARGET_REBOOTED, "T1 of the target" },
+	{ "another one leads there: it was in sync", RECORD(false),
+	    { SAME_IDS, SAME_START, 1, 5000, "T2", 4 }, RESUME_YES, "" },
 	{ "a gap", RECORD(false), { SAME_IDS, 5, 9, false, true, ALL_LOG },
 	    RESUME_GAP,
 	    "gap behind" }
