@@ -110,9 +110,10 @@ static const struct mesh_class	 classes[DAEMON_CLASS_COUNT] = {
 	    .stop_phase = 0, .backoff_min_ms = 100, .backoff_max_ms = 10000 }
 };
 
-/* $STATE_DIRECTORY, the directory of the pid file, or the default. */
+/* $STATE_DIRECTORY, the directory of the pid file, or the default.  *made is
+ * to be freed. */
 static const char *
-data_dir(const struct conf *c)
+data_dir(const struct conf *c, char **made)
 {
 	const char	*dir = conf_string(c, "data.dir");
 	const char	*pid = conf_string(c, "pid-file"), *slash;
@@ -123,7 +124,7 @@ data_dir(const struct conf *c)
 		return dir;
 	if (pid != NULL && (slash = strrchr(pid, '/')) != NULL &&
 	    slash != pid)
-		return xstrndup(pid, (size_t)(slash - pid));
+		return *made = xstrndup(pid, (size_t)(slash - pid));
 	return DATA_DIR_DEFAULT;
 }
 
@@ -131,8 +132,9 @@ static int
 run(const struct conf *c, void *context)
 {
 	const struct cli_context *x = context;
+	char			*made = NULL;
 	struct daemon_conf	 d = {
-		.data_dir = data_dir(c),
+		.data_dir = data_dir(c, &made),
 		.user = conf_string(c, "user"),
 		.pid_file = conf_string(c, "pid-file"),
 		.log_file = conf_string(c, "log.file"),
@@ -154,5 +156,6 @@ run(const struct conf *c, void *context)
 	int		 code;
 
 	code = daemon_run(&d, classes, &m);
+	free(made);
 	return code == 0 ? 0 : cli_fail("%s", m.text);
 }
