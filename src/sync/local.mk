@@ -1,5 +1,6 @@
 noinst_LIBRARIES += src/sync/libsync.a
 src_sync_libsync_a_SOURCES = \
+	src/sync/barrier.c src/sync/barrier.h \
 	src/sync/commit.c src/sync/commit.h \
 	src/sync/compare.c src/sync/compare.h \
 	src/sync/fold.c src/sync/fold.h \
@@ -13,4 +14,5 @@ src_sync_libsync_a_SOURCES = \
 	src/sync/route.c src/sync/route.h \
 	src/sync/shard.c src/sync/shard.h \
 	src/sync/structure.c src/sync/structure.h \
-	src/sync/structure_parse.c src/sync/structure_priv.h
+	src/sync/structure_parse.c src/sync/structure_priv.h \
+	src/sync/watermark.c src/sync/watermark.h

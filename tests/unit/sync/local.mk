@@ -3,7 +3,7 @@ if HAVE_CUNIT
 UNIT_SYNC = tests/unit/sync/test_compare \
 	tests/unit/sync/test_fold tests/unit/sync/test_owed tests/unit/sync/test_plan \
 	tests/unit/sync/test_route \
-	tests/unit/sync/test_shard
+	tests/unit/sync/test_shard tests/unit/sync/test_watermark
 check_PROGRAMS += $(UNIT_SYNC)
 TESTS += $(UNIT_SYNC)
 # Decisions only: no HTTP, no loop.
@@ -22,4 +22,6 @@ tests_unit_sync_test_plan_SOURCES = tests/unit/sync/test_plan.c
 tests_unit_sync_test_plan_LDADD = $(SYNC_TEST_LIBS)
 tests_unit_sync_test_owed_SOURCES = tests/unit/sync/test_owed.c
 tests_unit_sync_test_owed_LDADD = $(SYNC_TEST_LIBS)
+tests_unit_sync_test_watermark_SOURCES = tests/unit/sync/test_watermark.c
+tests_unit_sync_test_watermark_LDADD = $(SYNC_TEST_LIBS)
 endif
