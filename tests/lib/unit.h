@@ -24,9 +24,10 @@ int	unit_run(const char *suite, const struct unit_test *tests, size_t n);
 
 /*
  * Skip the rest of the current test (it counts as skipped, not as passed).
- * Only for what the machine lacks; say what that is.
+ * Only for what the machine lacks; say what that is.  Does not return, so
+ * clean up before.
  */
-void	unit_skip(const char *why);
+void	unit_skip(const char *why) __attribute__((noreturn));
 
 /* FIXTURES directory, or NULL when the tests run without recorded material. */
 const char *unit_fixtures(void);
