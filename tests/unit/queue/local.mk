@@ -7,7 +7,7 @@ TESTS += $(UNIT_QUEUE)
 endif
 QUEUE_TEST_LIBS = tests/lib/libtest.a src/queue/libqueue.a \
 	src/ipc/libipc.a src/json/libjson.a src/base/libbase.a \
-	$(JSONC_LIBS) $(ZSTD_LIBS) $(CUNIT_LIBS)
+	$(JSONC_LIBS) $(ZSTD_LIBS) $(CUNIT_LIBS) -lm
 tests_unit_queue_test_ack_SOURCES = tests/unit/queue/test_ack.c tests/unit/queue/util.h
 tests_unit_queue_test_ack_LDADD = $(QUEUE_TEST_LIBS)
 tests_unit_queue_test_check_SOURCES = tests/unit/queue/test_check.c
