@@ -183,7 +183,7 @@ def directories():
     fails(1, "data directory", data_dir="plain")
     fails(1, "data directory", data_dir="plain/below")
     if os.geteuid() == 0:
-        fails(1, "data directory", data_dir="/sys/arangosync-test")
+        fails(1, "data directory", data_dir="/proc/arangosync-test")
     else:
         os.mkdir(k.path("closed"), 0o500)
         fails(1, "data directory", data_dir="closed/below")
