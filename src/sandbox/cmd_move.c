@@ -20,6 +20,7 @@
 #define LOOK_PAUSE_MS	100
 
 struct move {
+	const char		*dir;
 	struct json_object	*cluster;	/* cluster.json */
 	const char		*db, *collection;
 	uint64_t		 index;
@@ -189,6 +190,21 @@ find_shard(struct move *v)
 	return code;
 }
 
+/* The name of a server by its id: what commands take. */
+static const char *
+name_of(struct move *v, const char *id)
+{
+	struct json_object	*list = json_at(v->cluster, "servers"), *o;
+	size_t			 i;
+
+	for (i = 0; i < json_object_array_length(list); i++) {
+		o = json_object_array_get_idx(list, i);
+		if (strcmp(json_string_or(o, "id", ""), id) == 0)
+			return json_string_or(o, "name", id);
+	}
+	return id[0] == '\0' ? "nobody" : id;
+}
+
 /* Does Plan, and does Current, have the new leader? */
 static bool
 is_moved(struct move *v)
@@ -208,8 +224,7 @@ is_moved(struct move *v)
 	if (!done)
 		snprintf(v->missing, sizeof(v->missing), "shard %s is led by "
 		    "%s in Plan and by %s in Current", v->shard,
-		    plan[0] == '\0' ? "nobody" : plan,
-		    current[0] == '\0' ? "nobody" : current);
+		    name_of(v, plan), name_of(v, current));
 	json_object_put(answer);
 	return done;
 }
@@ -258,6 +273,24 @@ request_move(struct move *v)
 	return code;
 }
 
+static void
+complain_late(struct move *v)
+{
+	struct json_object	*now = cmd_cluster(v->dir);
+	const char		*state = "up";
+
+	if (now != NULL)
+		state = json_string_or(cmd_cluster_server(now, v->to_name),
+		    "state", state);
+	if (strcmp(state, "up") == 0)
+		cmd_complain("not moved after %d s: %s", CMD_WAIT_MS / 1000,
+		    v->missing);
+	else
+		cmd_complain("not moved after %d s: %s, and %s is %s",
+		    CMD_WAIT_MS / 1000, v->missing, v->to_name, state);
+	json_object_put(now);
+}
+
 static int
 move(struct move *v)
 {
@@ -273,8 +306,7 @@ move(struct move *v)
 		return code;
 	while (!is_moved(v)) {
 		if (clock_mono_ms() >= deadline) {
-			cmd_complain("not moved after %d s: %s",
-			    CMD_WAIT_MS / 1000, v->missing);
+			complain_late(v);
 			return 1;
 		}
 		nanosleep(&pause, NULL);
@@ -299,7 +331,8 @@ cmd_move_shard(const struct conf *c, void *context)
 		    args[2]);
 		return 2;
 	}
-	if ((v.cluster = cmd_cluster(conf_string(c, "dir"))) == NULL)
+	v.dir = conf_string(c, "dir");
+	if ((v.cluster = cmd_cluster(v.dir)) == NULL)
 		return 1;
 	to = cmd_cluster_server(v.cluster, v.to_name);
 	if (to == NULL)
