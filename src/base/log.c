@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -65,6 +66,7 @@ log_open(const char *path)
 		return 0;
 	if ((r = open_file(path)) != 0)
 		return r;
+	free(file);
 	file = xstrdup(path);
 	return 0;
 }
