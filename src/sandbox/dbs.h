@@ -54,8 +54,16 @@
 
 #define DBS_AGENCY_MS		60000	/* patience with the agency */
 #define DBS_TRX_BYTES_MAX	((size_t)128 << 20)
-/* A request that writes more is committed in pieces of this size. */
+/*
+ * A request that writes more is committed in pieces of this size, where
+ * arangod has 512 MiB and a million operations: it has threads, here the server
+ * is deaf as long as a piece takes, and after 5 s it counts as dead.
+ */
 #define DBS_PIECE_BYTES		((size_t)64 << 20)
+#define DBS_PIECE_OPS		10000
+/* Elements of a request whose answer has got longer are refused: a short list
+ * of keys may ask for the same large document a million times. */
+#define DBS_ANSWER_BYTES_MAX	((size_t)1 << 30)
 
 struct dbs_stream;
 struct dbs_shard;

@@ -299,8 +299,8 @@ execute(struct docs *x, const uint8_t *value)
 	struct docop_elem	 e;
 	int			 r;
 
-	if (x->trx != NULL &&
-	    store_tx_bytes(x->trx->tx) > DBS_TRX_BYTES_MAX) {
+	if (x->result.len > DBS_ANSWER_BYTES_MAX || (x->trx != NULL &&
+	    store_tx_bytes(x->trx->tx) > DBS_TRX_BYTES_MAX)) {
 		put_error(x, AE_RESOURCE_LIMIT, NULL);
 		return;
 	}
@@ -394,14 +394,15 @@ reserve_keys(struct docs *x)
 }
 
 /*
- * Elements from *it on, until the end or until so much was written that it is
- * committed first (arangod's intermediate commits).  Does not wait.
- * true: more to do.
+ * Elements from *it on, until the end or until so much was done that it is
+ * committed first (arangod's intermediate commits) and others have their turn.
+ * Does not wait.  true: more to do.
  */
 static bool
 execute_some(struct docs *x, struct vp_iter *it)
 {
 	const uint8_t	*v;
+	unsigned	 n = 0;
 
 	if (!x->multiple) {
 		execute(x, x->value);
@@ -409,8 +410,8 @@ execute_some(struct docs *x, struct vp_iter *it)
 	}
 	while ((v = vp_arr_next(it)) != NULL) {
 		execute(x, v);
-		if (x->trx == NULL &&
-		    store_tx_bytes(x->batch.tx) > DBS_PIECE_BYTES)
+		if (++n == DBS_PIECE_OPS || (x->trx == NULL &&
+		    store_tx_bytes(x->batch.tx) > DBS_PIECE_BYTES))
 			return it->left > 0;
 	}
 	return false;
@@ -438,8 +439,10 @@ run(struct docs *x, bool sync)
 		more = execute_some(x, &it);
 		if (dbs_batch_end(&x->batch, sync, &w) != 0)
 			dbs_storage_failed(x->d);
-		if (x->trx == NULL && x->batch.nops > 0 &&
-		    (e = dbs_wait_finish(x->d, &w, sync)) != AE_OK)
+		if (x->trx != NULL || x->batch.nops == 0) {
+			if (more)
+				fiber_yield();
+		} else if ((e = dbs_wait_finish(x->d, &w, sync)) != AE_OK)
 			return e;
 	} while (more);
 	return AE_OK;

@@ -107,7 +107,9 @@ read_one(struct dbs *d, struct dbs_shard *s, struct dbs_trx *trx,
 	uint64_t		 rev;
 	int			 r;
 
-	if ((r = docop_elem_parse(&e, o, v)) == AE_OK)
+	if (b->out->len > DBS_ANSWER_BYTES_MAX)
+		r = AE_RESOURCE_LIMIT;
+	else if ((r = docop_elem_parse(&e, o, v)) == AE_OK)
 		r = store_get(d->store, trx == NULL ? NULL : trx->tx, s->sh,
 		    e.key, e.klen, &doc, &rev);
 	if (r < 0)
@@ -131,6 +133,7 @@ dbs_read_many(struct sb_req *r, const char *name)
 	struct vp_builder	 b;
 	struct vp_iter		 it;
 	const uint8_t		*v;
+	unsigned		 n = 0;
 	int			 e;
 
 	docop_opts_from_req(&o, DOCOP_READ, r);
@@ -148,18 +151,29 @@ dbs_read_many(struct sb_req *r, const char *name)
 		dbs_error(r, e, s->name);
 		goto out;
 	}
+	s = dbs_shard_ref(s);
 	vpb_init(&b, &out);
 	vpb_open_array(&b);
 	vp_arr_iter(&it, body.data);
-	while ((v = vp_arr_next(&it)) != NULL)
+	while (e == AE_OK && (v = vp_arr_next(&it)) != NULL) {
 		read_one(d, s, trx, &o, v, &b);
+		if (++n % DBS_PIECE_OPS != 0)
+			continue;
+		fiber_yield();
+		e = s->sh == NULL ? AE_DATA_SOURCE_NOT_FOUND :
+		    trx != NULL && trx->tx == NULL ? AE_TRANSACTION_ABORTED :
+		    check_read(r, s);
+	}
 	vpb_close(&b);
-	if (vpb_end(&b) != 0)
+	if (e != AE_OK)
+		dbs_error(r, e, s->name);
+	else if (vpb_end(&b) != 0)
 		sb_error(r, AE_INTERNAL, NULL);
 	else
 		sb_reply_vpack(r, 200, &out);
 	vpb_free(&b);
 	buf_free(&out);
+	dbs_shard_unref(&s);
 out:
 	dbs_trx_leave(d, trx);
 	buf_free(&body);

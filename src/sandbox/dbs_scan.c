@@ -7,6 +7,7 @@
 
 #define SCAN_BYTES_MAX	((uint64_t)64 << 20)
 #define SCAN_SLICE	5000		/* rows between two yields */
+#define SCAN_REMOVE_MAX	DBS_PIECE_OPS	/* keys of a page, one commit */
 
 struct scan_req {
 	struct buf	 body;
@@ -74,6 +75,8 @@ scan_parse(struct sb_req *r, struct scan_req *q)
 	if (q->bytes > SCAN_BYTES_MAX)
 		q->bytes = SCAN_BYTES_MAX;
 	q->remove = opt_bool(q->body.data, "remove");
+	if (q->remove && q->limit > SCAN_REMOVE_MAX)
+		q->limit = SCAN_REMOVE_MAX;
 	q->keys = opt_bool(q->body.data, "keys");
 	q->count = opt_bool(q->body.data, "count");
 	return 0;
