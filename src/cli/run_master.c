@@ -9,8 +9,14 @@
 
 #include "api/api.h"
 #include "cli/cli.h"
+#include "inventory/inventory.h"
+#include "link/link.h"
 #include "master/control.h"
 #include "master/daemon.h"
+#include "receive/receive.h"
+#include "send/send.h"
+#include "tail/tail.h"
+#include "worker/worker.h"
 
 #define DATA_DIR_DEFAULT	"/var/lib/arangosync"
 
@@ -100,6 +106,63 @@ const struct conf_command	cli_run_master = {
 	    "be used is reported and the old one kept."
 };
 
+/* Workers know nothing of the daemon's command line but this. */
+static int
+run_worker(struct member *m,
+    int (*fn)(struct member *m, const struct worker_conf *conf))
+{
+	const struct daemon_conf *d = daemon_conf_of(m);
+	struct worker_conf	  w = {
+		.data_dir = d->data_dir,
+		.cluster_endpoints = d->cluster_endpoints,
+		.authenticated = d->cluster_jwt_file != NULL,
+		.version = d->version
+	};
+	int			  r;
+
+	if ((r = daemon_child_begin(m)) != 0)
+		return r;
+	return fn(m, &w);
+}
+
+static int
+inventory(struct member *m)
+{
+	return run_worker(m, inventory_main);
+}
+
+static int
+tail(struct member *m)
+{
+	return run_worker(m, tail_main);
+}
+
+static int
+send_shard(struct member *m)
+{
+	return run_worker(m, send_main);
+}
+
+static int
+link_remote(struct member *m)
+{
+	return run_worker(m, link_main);
+}
+
+static int
+receive(struct member *m)
+{
+	return run_worker(m, receive_main);
+}
+
+/* Times of workers: back at once, then slower; five deaths in ten minutes
+ * without progress make one failed, tried again every minute (design 2). */
+#define WORKER(class_name, fn, phase)					\
+	{ .name = (class_name), .main = (fn), .stop_phase = (phase),	\
+	  .on_request = true, .backoff_min_ms = 50,			\
+	  .backoff_max_ms = 10000, .deaths_max = 5,			\
+	  .deaths_window_ms = 600000, .retry_failed_ms = 60000 }
+
 /* In the order of enum daemon_class.  control leaves last: it gives the lease
  * back when nobody works for it any more. */
 static const struct mesh_class	 classes[DAEMON_CLASS_COUNT] = {
@@ -107,7 +170,12 @@ static const struct mesh_class	 classes[DAEMON_CLASS_COUNT] = {
 	    .stop_phase = 1, .backoff_min_ms = 100,
 	    .backoff_max_ms = 10000 },
 	[DAEMON_API] = { .name = "api", .main = api_main,
-	    .stop_phase = 0, .backoff_min_ms = 100, .backoff_max_ms = 10000 }
+	    .stop_phase = 0, .backoff_min_ms = 100, .backoff_max_ms = 10000 },
+	[DAEMON_INVENTORY] = WORKER("inventory", inventory, 0),
+	[DAEMON_TAIL] = WORKER("tail", tail, 0),
+	[DAEMON_SEND] = WORKER("send", send_shard, 0),
+	[DAEMON_LINK] = WORKER("link", link_remote, 0),
+	[DAEMON_RECEIVE] = WORKER("receive", receive, 0)
 };
 
 /* $STATE_DIRECTORY, the directory of the pid file, or the default.  *made is

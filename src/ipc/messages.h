@@ -3,7 +3,10 @@
  *
  * Ranges: 0x01xx supervisor and child, 0x02xx sandbox supervisor and server,
  * 0x03xx sandbox command and supervisor, 0x04xx processes of a mesh and their
- * supervisor (proc/mesh.h), 0x05xx api and control.  Requests are even, answers odd.
+ * supervisor (proc/mesh.h), 0x05xx api and control, 0x06xx control and workers
+ * (worker/worker.h), 0x07xx tail and send, link and receive (tail/tail.h,
+ * link/link.h), 0x08xx a channel, from send to receive and back, also on the
+ * wire between datacenters (sync/channel.h).  Requests are even, answers odd.
  * Numbers of retired messages stay here as comments.  Changing anything
  * raises PROC_PROTOCOL_VERSION (proc/contract.h).
  */
@@ -73,7 +76,115 @@
 	X(MSG_API_CALL_REQ,		0x0500)				\
 	/* control: u16 status, str URL of the master that can answer	\
 	 * ("": this one did), bytes JSON body */			\
-	X(MSG_API_CALL_ANS,		0x0501)
+	X(MSG_API_CALL_ANS,		0x0501)				\
+	/* api: u8 open, str target cluster, bytes JSON of its hello */	\
+	X(MSG_API_SESSION,		0x0502)				\
+	/* api: str target, str db, u64 cid, u32 shard: somebody there wants	\
+	 * this channel and no send process is connected; said again every	\
+	 * few seconds while that is so */				\
+	X(MSG_API_WANT,			0x0504)				\
+	/* control: str target, str sentence; end that session */	\
+	X(MSG_API_SESSION_END,		0x0506)				\
+	/* control: str target, str db, u64 cid, u32 shard, str sentence: it	\
+	 * cannot be served now */					\
+	X(MSG_API_REFUSE,		0x0508)				\
+	/* control: bool sessions are taken (we lead), bytes JSON: what a	\
+	 * session is answered with, cluster id and versions */		\
+	X(MSG_API_IDENTITY,		0x050a)				\
+									\
+	/* control: str token ("": none is needed), u32 valid for ms */	\
+	X(MSG_WORKER_TOKEN,		0x0600)				\
+	/* worker: bytes JSON object, all of its status */		\
+	X(MSG_WORKER_STATUS,		0x0602)				\
+	/* control to receive: struct worker_target (worker/worker.h) */ \
+	X(MSG_WORKER_TARGET,		0x0604)				\
+	/* worker: empty; what was told is not so, look again now */	\
+	X(MSG_WORKER_LOOK,		0x0606)				\
+	/* receive: empty; may I repair?  Answered when a place is free */ \
+	X(MSG_WORKER_PLACE_REQ,		0x0608)				\
+	X(MSG_WORKER_PLACE_ANS,		0x0609)				\
+	/* receive: empty; done with it (also when the connection ends) */ \
+	X(MSG_WORKER_PLACE_FREE,	0x060a)				\
+	/* control to receive: u32 ms; compare at a cut */		\
+	X(MSG_WORKER_COMPARE_REQ,	0x060c)				\
+	/* receive: i32 error, str sentence, u64 pairs that differ, str sum	\
+	 * of the source, str sum of the target */			\
+	X(MSG_WORKER_COMPARE_ANS,	0x060d)				\
+	/* control to link: u32 n, n str endpoints, str certificate and key,	\
+	 * str authorities (PEM) */					\
+	X(MSG_WORKER_REMOTE,		0x060e)				\
+	/* control to tail: str server, str URL, u64 reboot id */	\
+	X(MSG_WORKER_SERVER,		0x0610)				\
+	/* target inventory to control: bytes JSON (inventory/inventory.h) */ \
+	X(MSG_WORKER_PAIRS,		0x0612)				\
+	/* source inventory to api, link to target inventory: u64 version of	\
+	 * the Plan, bytes JSON (sync/structure.h) */			\
+	X(MSG_WORKER_STRUCTURE,		0x0614)				\
+	/* worker: empty; nothing to do, may I leave?  u64 last sequence */ \
+	X(MSG_WORKER_LEAVE_REQ,		0x0616)				\
+	X(MSG_WORKER_LEAVE_ANS,		0x0617)				\
+	/* control to receive: str why; repair, whatever was recorded */ \
+	X(MSG_WORKER_REPAIR,		0x0618)				\
+									\
+	/* send: str db, str cuid, bool, struct sync_pos */		\
+	X(MSG_TAIL_ASK_REQ,		0x0700)				\
+	/* tail: struct tail_evidence */				\
+	X(MSG_TAIL_ASK_ANS,		0x0701)				\
+	/* send: str db, str cuid, u64 tick, or ROUTE_FROM_NOW */	\
+	X(MSG_TAIL_JOIN_REQ,		0x0702)				\
+	/* tail: i32 error, u64 tick: everything above it will come */	\
+	X(MSG_TAIL_JOIN_ANS,		0x0703)				\
+	/* tail: u8 flags, then bytes of whole lines with their ends, or a	\
+	 * piece of one */						\
+	X(MSG_TAIL_LINES,		0x0704)				\
+	/* tail: u64 asked from, struct sync_pos: the response is complete */ \
+	X(MSG_TAIL_END,			0x0706)				\
+	/* send: u64 noted through, u64 durable through (ticks) */	\
+	X(MSG_TAIL_ACK,			0x0708)				\
+	/* tail: u8 enum route_state, str why: detached, or live again */ \
+	X(MSG_TAIL_STATE,		0x070a)				\
+	/* tail: u8 enum tail_end_why, str sentence: nothing more comes */ \
+	X(MSG_TAIL_GONE,		0x070c)				\
+	/* send: bool; its queue is over quota */			\
+	X(MSG_TAIL_BLOCK,		0x070e)				\
+	/* tail to api: str target, bytes payload of MSG_CH_WATERMARK */ \
+	X(MSG_TAIL_WATERMARK,		0x0710)				\
+	/* send to api, first of all: str target, str db, u64 cid, u32 shard */ \
+	X(MSG_SEND_HELLO,		0x0720)				\
+	/* api to send: u64 tick: what was said by MSG_CH_QUEUED is on its way,	\
+	 * or nobody listens */						\
+	X(MSG_SEND_NOTED,		0x0722)				\
+	/* link to receive: bool; there is a session, subscribe */	\
+	X(MSG_LINK_UP,			0x0724)				\
+	/* receive to link: u64 tick that is applied, bool stalled */	\
+	X(MSG_LINK_APPLIED,		0x0726)				\
+									\
+	/* The id of these is the subscription; sync/channel.h. */	\
+	X(MSG_CH_SUBSCRIBE,		0x0800)				\
+	X(MSG_CH_CREDIT,		0x0802)				\
+	X(MSG_CH_COMMIT,		0x0804)				\
+	X(MSG_CH_VERIFY,		0x0806)				\
+	X(MSG_CH_AT_CUT,		0x0808)				\
+	X(MSG_CH_DIFF,			0x080a)				\
+	X(MSG_CH_FETCH,			0x080c)				\
+	X(MSG_CH_REPAIRED,		0x080e)				\
+	X(MSG_CH_CLOSE,			0x0810)				\
+	X(MSG_CH_RESUME,		0x0801)				\
+	X(MSG_CH_REPAIR,		0x0803)				\
+	X(MSG_CH_RECORD,		0x0805)				\
+	X(MSG_CH_QUEUED,		0x0807)				\
+	X(MSG_CH_CUT,			0x0809)				\
+	X(MSG_CH_SNAP,			0x080b)				\
+	X(MSG_CH_SNAP_END,		0x080d)				\
+	X(MSG_CH_SUMS,			0x080f)				\
+	X(MSG_CH_PAIRS,			0x0811)				\
+	X(MSG_CH_DOCS,			0x0813)				\
+	X(MSG_CH_CAUGHT_UP,		0x0815)				\
+	X(MSG_CH_CLOSED,		0x0817)				\
+	X(MSG_CH_WATERMARK,		0x0819)				\
+	X(MSG_CH_STRUCTURE,		0x081b)				\
+	X(MSG_CH_PING,			0x0812)				\
+	X(MSG_CH_PONG,			0x081d)
 
 enum message {
 #define X(name, number)	name = number,

@@ -20,10 +20,17 @@
 enum daemon_class {
 	DAEMON_CONTROL,
 	DAEMON_API,
+	/* Started by control when there is work for them. */
+	DAEMON_INVENTORY,
+	DAEMON_TAIL,
+	DAEMON_SEND,
+	DAEMON_LINK,
+	DAEMON_RECEIVE,
 	DAEMON_CLASS_COUNT
 };
 
-/* Names of the two that are always there. */
+/* Names of the two that are always there.  Others are called after their class
+ * and what they work on: "tail PRMR-...", "send shop/orders/3". */
 #define DAEMON_CONTROL_NAME	"control"
 #define DAEMON_API_NAME		"api"
 

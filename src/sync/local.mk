@@ -1,6 +1,7 @@
 noinst_LIBRARIES += src/sync/libsync.a
 src_sync_libsync_a_SOURCES = \
 	src/sync/barrier.c src/sync/barrier.h \
+	src/sync/channel.c src/sync/channel.h \
 	src/sync/commit.c src/sync/commit.h \
 	src/sync/compare.c src/sync/compare.h \
 	src/sync/fold.c src/sync/fold.h \

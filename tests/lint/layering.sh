@@ -10,7 +10,8 @@ echo 1..3
 rank () {
 	i=0
 	for d in base ev json vpack metrics conf ipc proc http queue arango \
-	    sync master api certs cli; do
+	    sync worker tail send link receive \
+	    inventory master api certs cli; do
 		i=$((i + 1))
 		[ "$d" = "$1" ] && { echo $i; return; }
 	done

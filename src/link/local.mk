@@ -1,0 +1,4 @@
+noinst_LIBRARIES += src/link/liblink.a
+src_link_liblink_a_SOURCES = \
+	src/link/link.c src/link/link.h \
+	src/link/link_conf.c
