@@ -31,6 +31,10 @@
 #define CONTROL_AWAY_MS		30000
 #define CONTROL_MESSAGE_TIMEOUT_NS	((int64_t)3600 * 1000000000)
 
+struct control_incoming;
+struct control_outgoing;
+struct control_pool;
+struct control_watch;
 struct peer;
 
 struct control {
@@ -56,6 +60,14 @@ struct control {
 	struct err_msg	 why;
 	bool		 stopping;
 	int		 exit;		/* enum proc_exit */
+
+	/* Each of its own file; NULL before that has begun. */
+	struct control_pool *pool;	/* control_workers.c */
+	struct control_watch *watch;	/* control_topology.c */
+	struct control_outgoing *outgoing;	/* control_outgoing.c */
+	struct control_incoming *incoming;	/* control_incoming.c */
+	char		 cluster_id[64];	/* "" until it was read */
+	char		 cluster_version[32];	/* of ArangoDB, or "" */
 };
 
 /* The process. */
@@ -80,6 +92,15 @@ int64_t	control_message_timeout_ns(const struct control *c);
 /* Value at a path of names below CONTROL_ROOT, NULL at the end; or NULL. */
 struct json_object *control_state_at(const struct control *c, ...)
 	    __attribute__((sentinel));
+
+/*
+ * control_lead.c: parts that live while we lead.  Called whenever we may have
+ * begun or ceased to: begins them in the order of its table, ends them in the
+ * other one.  A part adds itself as a row there.
+ */
+void	control_lead_check(struct control *c);
+/* They have begun: we lead, and nobody else's processes are left (R23). */
+bool	control_lead_is_on(const struct control *c);
 
 /* control_api.c: answer a call of the API; runs in a fiber. */
 struct control_call {

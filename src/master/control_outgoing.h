@@ -1,0 +1,52 @@
+/*
+ * control_outgoing.h - we are the source: one outgoing synchronisation per
+ * target, its tails and sends, and what the target's master asks of us.
+ *
+ * Kept in the agency at synchronizationState.outgoing.targets.<id>; it is
+ * there from the first session of the target until `abort outgoing sync`, or
+ * until the target says that it has stopped.
+ */
+#ifndef MASTER_CONTROL_OUTGOING_H
+#define MASTER_CONTROL_OUTGOING_H
+
+#include <stdbool.h>
+
+#include "ipc/rules.h"
+#include "master/control.h"
+
+struct json_object;
+
+/*
+ * Of GET /_api/sync: the list `outgoing` (product reference 3.4), the caller's.
+ * full: with the shards.  Never NULL.
+ */
+struct json_object *control_outgoing_info(struct control *c, bool full);
+/* Append the tasks of the source's side to the list of GET /_api/task. */
+void	control_outgoing_tasks(struct control *c, struct json_object *list);
+
+/* Routes for the other datacenter and for operators (control_api.c).  Status;
+ * *out is the body, the caller's. */
+int	control_outgoing_get_info(struct control_call *call,
+	    struct json_object **out);
+int	control_outgoing_get_shards(struct control_call *call,
+	    struct json_object **out);
+int	control_outgoing_post_barrier(struct control_call *call,
+	    struct json_object **out);
+int	control_outgoing_get_barrier(struct control_call *call,
+	    struct json_object **out);
+int	control_outgoing_delete_barrier(struct control_call *call,
+	    struct json_object **out);
+int	control_outgoing_delete(struct control_call *call,
+	    struct json_object **out);
+
+/* ---- for control.c ------------------------------------------------------- */
+
+/* Messages of api; ctx is the struct control. */
+int	control_outgoing_on_session(struct msg_in *in);
+int	control_outgoing_on_want(struct msg_in *in);
+/* api is there (again): it must know who we are. */
+void	control_outgoing_api(struct control *c);
+void	control_outgoing_begin(struct control *c);
+void	control_outgoing_end(struct control *c);
+
+#endif

@@ -1,0 +1,114 @@
+/*
+ * control_workers.h - the processes that do the work, as control sees them:
+ * inventory, tail, send, link, receive.
+ *
+ * A worker belongs to whoever started it (its owner), who gives it messages
+ * and reads its status; this file keeps it running, connected and with a token
+ * that ends with the leader's lease (R23).  Only the leader has workers.
+ *
+ * Nothing here waits.  Callbacks come from the loop, never from inside of the
+ * functions below.
+ */
+#ifndef MASTER_CONTROL_WORKERS_H
+#define MASTER_CONTROL_WORKERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/map.h"
+#include "ipc/rules.h"
+#include "master/control.h"
+#include "proc/proc.h"
+
+struct control_worker;
+struct json_object;
+struct peer;
+
+/* All may be NULL. */
+struct control_worker_ops {
+	/* Messages beyond those of control_workers.c; ctx is the struct
+	 * control_worker. */
+	const struct msg_rule *rules;
+	/* Connected (again): it has got a token; tell it all it must know. */
+	void	(*connected)(struct control_worker *w);
+	/* w->status is new. */
+	void	(*status)(struct control_worker *w);
+	/* w->state or w->sentence is new, or the connection was lost. */
+	void	(*changed)(struct control_worker *w);
+	/* Stopped by control_worker_stop(), and its process is no more; w is
+	 * freed after this returns. */
+	void	(*gone)(struct control_worker *w);
+};
+
+struct control_worker {
+	struct control	*c;
+	char		*name;
+	unsigned	 class;		/* enum daemon_class */
+	struct peer	*peer;		/* NULL while it is away */
+	struct json_object *status;	/* the last one, or NULL */
+	uint64_t	 status_ms;	/* when it came (loop_now_ms()) */
+	enum proc_state	 state;		/* PROC_DOWN before the first news */
+	uint32_t	 generation;
+	char		 sentence[512];	/* about its last end, or "" */
+	const struct control_worker_ops *ops;
+	void		*owner;
+
+	/* below: of control_workers.c */
+	char		**peers;
+	size_t		 npeers;
+	struct buf	 config;
+	bool		 started;	/* MSG_MESH_START was sent */
+	bool		 again;		/* start it when it is down */
+	bool		 leaving;	/* control_worker_stop() was called */
+	struct control_worker *next_leaving;
+};
+
+/*
+ * A new worker; everything but ops and owner is copied.  A name that is in use
+ * is a bug; one that is just being stopped starts when that is done.  Never
+ * NULL: what goes wrong is seen in state and sentence, and is tried again.
+ * To be called by the leader only (control_is_leader()).
+ */
+struct control_worker *control_worker_start(struct control *c,
+	    const char *name, unsigned class, const char *const *peers,
+	    size_t npeers, const struct buf *config,
+	    const struct control_worker_ops *ops, void *owner);
+/* Stop it and start it with another list and configuration; without effect
+ * when both are as before. */
+void	control_worker_restart(struct control_worker *w,
+	    const char *const *peers, size_t npeers,
+	    const struct buf *config);
+/* Not found any more from now on; freed when it is down, after gone(). */
+void	control_worker_stop(struct control_worker *w);
+/* No callback any more; for owners that go before their worker does. */
+void	control_worker_disown(struct control_worker *w);
+
+/* NULL when there is none (those that are being stopped are not found). */
+struct control_worker *control_worker_find(const struct control *c,
+	    const char *name);
+/* it.value is the struct control_worker:
+ * MAP_FOREACH(control_workers(c), it) */
+const struct map *control_workers(const struct control *c);
+
+/* 0, or ERR_CLOSED while it is away; b (may be NULL: empty) is emptied. */
+int	control_worker_send(struct control_worker *w, uint16_t type,
+	    uint32_t id, struct buf *b);
+/* Member of the last status, "" when there is none. */
+const char *control_worker_word(const struct control_worker *w,
+	    const char *member);
+
+/* ---- for control.c ------------------------------------------------------- */
+
+void	control_workers_init(struct control *c);
+/* Connected with a process that is not the api; fd is taken. */
+void	control_workers_connected(struct control *c, const char *name,
+	    unsigned class, uint32_t generation, int fd);
+/* We lead (again): what runs and belongs to nobody is stopped after a
+ * while. */
+void	control_workers_begin(struct control *c);
+/* We do not lead any more: all of them stop, now. */
+void	control_workers_end(struct control *c);
+
+#endif
