@@ -1,6 +1,6 @@
 # Tests of src/sync.
 if HAVE_CUNIT
-UNIT_SYNC = tests/unit/sync/test_compare \
+UNIT_SYNC = tests/unit/sync/test_channel tests/unit/sync/test_compare \
 	tests/unit/sync/test_fold tests/unit/sync/test_owed tests/unit/sync/test_plan \
 	tests/unit/sync/test_route \
 	tests/unit/sync/test_shard tests/unit/sync/test_watermark
@@ -10,6 +10,8 @@ TESTS += $(UNIT_SYNC)
 SYNC_TEST_LIBS = tests/lib/libtest.a src/sync/libsync.a src/ipc/libipc.a \
 	src/vpack/libvpack.a src/json/libjson.a src/base/libbase.a \
 	$(JSONC_LIBS) $(XXHASH_LIBS) $(CUNIT_LIBS) -lm
+tests_unit_sync_test_channel_SOURCES = tests/unit/sync/test_channel.c
+tests_unit_sync_test_channel_LDADD = $(SYNC_TEST_LIBS)
 tests_unit_sync_test_fold_SOURCES = tests/unit/sync/test_fold.c
 tests_unit_sync_test_fold_LDADD = $(SYNC_TEST_LIBS)
 tests_unit_sync_test_shard_SOURCES = tests/unit/sync/test_shard.c
