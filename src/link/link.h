@@ -24,6 +24,19 @@ int	link_conf_get(struct rbuf *m, struct link_conf *c);
 int	link_main(struct member *m, const struct worker_conf *conf);
 
 /*
+ * Its status (worker_status()), as control reads it; times are microseconds.
+ *
+ *	{"state": "running",		a session is open; else "initializing",
+ *					or "failed": trying again is of no use
+ *	 "error": "...",		absent when there is none
+ *	 "source": "<cluster id>", "endpoint": "https://..",
+ *	 "silent_us": 12000,		since the last byte
+ *	 "lag_us", "complete_us",	R21, over all servers
+ *	 "servers": [{"id", "reboot_id", "newest_tick", "applied_tick",
+ *		"lag_us"}]}
+ */
+
+/*
  * Between datacenters (arangosync-protocol(7)), all with a client certificate:
  *
  *	POST /_x/v1/session		{"target","version","protocol",..}

@@ -29,4 +29,19 @@ int	receive_conf_get(struct rbuf *m, struct receive_conf *c);
 
 int	receive_main(struct member *m, const struct worker_conf *conf);
 
+/*
+ * Its status (worker_status()), as control reads it; what is absent is 0 or
+ * "".  Times are microseconds since 1970.
+ *
+ *	{"state": "running",		shard_state_name()
+ *	 "step": "copy",		shard_step_name()
+ *	 "error": "...",		absent when there is none
+ *	 "tick": 4711,			applied through, of the source's server
+ *	 "server": "PRMR-..",		that server
+ *	 "records": 17,			operations applied since it started
+ *	 "owed": 0, "dead": 0,		R13, R17
+ *	 "lag_us": 1200,		of the last record that was applied
+ *	 "last_message_us", "last_data_change_us", "last_master_change_us"}
+ */
+
 #endif
