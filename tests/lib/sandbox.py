@@ -151,13 +151,15 @@ class Cluster:
         self.top = tempfile.mkdtemp(prefix="arangosync-test.")
         self.dir = os.path.join(self.top, "c")
         self.auth = auth
+        # auth may be the secret itself, where two clusters are to differ.
+        self.key = auth if isinstance(auth, str) else SECRET
         self.coordinators, self.dbservers = coordinators, dbservers
         self.args = list(args)
         self.keep = keep or os.environ.get("TEST_KEEP")
         if auth:
             self.secret = os.path.join(self.top, "secret")
             with open(self.secret, "w") as f:
-                f.write(SECRET + "\n")
+                f.write(self.key + "\n")
             os.chmod(self.secret, 0o600)
 
     def __enter__(self):
@@ -226,7 +228,7 @@ class Cluster:
         raise KeyError(ident)
 
     def token(self):
-        return superuser() if self.auth else None
+        return superuser(self.key) if self.auth else None
 
     def connect(self, name="coordinator1", **kw):
         """A new connection as superuser (as anybody without auth)."""
