@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/queue_info.h"
+#include "sync/channel.h"
 
 /* Without CHANNEL: the only one there is. */
 struct pick {
@@ -21,6 +22,15 @@ on_channel(const struct queue_info *info, void *arg)
 	return 0;
 }
 
+/* What send puts in front of the lines. */
+static size_t
+head_of(const uint8_t *payload, size_t len)
+{
+	struct channel_record	 r;
+
+	return channel_stored_get(payload, len, &r) == 0 ? len - r.len : 0;
+}
+
 static int
 dump(const struct conf *c, const char *channel)
 {
@@ -30,6 +40,7 @@ dump(const struct conf *c, const char *channel)
 
 	o.format = conf_bool(c, "json") ? QUEUE_DUMP_JSON : QUEUE_DUMP_TEXT;
 	o.with_payload = conf_bool(c, "payload");
+	o.head = head_of;
 	o.from_offset = (uint64_t)conf_int(c, "offset");
 	o.tick_after = (uint64_t)conf_int(c, "after-tick");
 	o.limit = (uint64_t)conf_int(c, "limit");

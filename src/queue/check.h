@@ -84,6 +84,9 @@ enum queue_dump_format {
 struct queue_dump_opts {
 	enum queue_dump_format	 format;
 	bool			 with_payload;	/* the lines themselves */
+	/* Bytes at the beginning of a payload that are not lines; NULL: none.
+	 * Never called with a damaged payload. */
+	size_t			(*head)(const uint8_t *payload, size_t len);
 	uint64_t		 from_offset;	/* skip records before */
 	uint64_t		 tick_after;	/* skip records up to it */
 	uint64_t		 limit;		/* records; 0: all */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/err.h"
 #include "json/text.h"
 #include "queue/check.h"
 #include "queue/segment.h"
@@ -71,9 +72,15 @@ print_problem(struct dumper *d, const struct err_msg *em)
 	fwrite(d->text.data, 1, d->text.len, d->out);
 }
 
+/* The lines of a record. */
+struct dump_lines {
+	const uint8_t	*p;
+	size_t		 len;
+};
+
 static void
 print_json(struct dumper *d, const struct seg_cursor *c,
-    const struct fmt_record *h, const struct buf *payload)
+    const struct fmt_record *h, const struct dump_lines *payload)
 {
 	char		 when[CLOCK_TEXT_SIZE];
 	struct buf	*b = &d->text;
@@ -91,14 +98,14 @@ print_json(struct dumper *d, const struct seg_cursor *c,
 	    queue_codec_name(h->codec), h->raw_len, h->stored_len);
 	if (payload != NULL) {
 		buf_append_str(b, ",\"payload\":");
-		print_json_string(b, payload->data, payload->len);
+		print_json_string(b, payload->p, payload->len);
 	}
 	buf_append_str(b, "}\n");
 }
 
 static void
 print_text(struct dumper *d, const struct seg_cursor *c,
-    const struct fmt_record *h, const struct buf *payload)
+    const struct fmt_record *h, const struct dump_lines *payload)
 {
 	char		 when[CLOCK_TEXT_SIZE];
 	struct buf	*b = &d->text;
@@ -114,10 +121,10 @@ print_text(struct dumper *d, const struct seg_cursor *c,
 		    h->flags & QUEUE_BOUNDARY ? " boundary" : "");
 	if (payload == NULL)
 		return;
-	buf_append(b, payload->data, payload->len);
+	buf_append(b, payload->p, payload->len);
 	d->in_line = h->flags & QUEUE_CONTINUED;
 	if (!d->in_line && payload->len > 0 &&
-	    payload->data[payload->len - 1] != '\n')
+	    payload->p[payload->len - 1] != '\n')
 		buf_append_u8(b, '\n');
 }
 
@@ -125,7 +132,9 @@ static int
 print_record(struct dumper *d, struct seg_cursor *c,
     const struct fmt_record *h)
 {
-	const struct buf	*payload = NULL;
+	const struct buf	*whole = &d->stored;
+	struct dump_lines		 lines = { NULL, 0 };
+	size_t			 head = 0;
 	int			 r;
 
 	buf_reset(&d->stored);
@@ -137,18 +146,21 @@ print_record(struct dumper *d, struct seg_cursor *c,
 	    h->tick_to <= d->o->tick_after))
 		return 0;
 	if (d->o->with_payload) {
-		payload = &d->stored;
 		if (h->codec != QUEUE_CODEC_NONE) {
 			if ((r = queue_decode(h->codec, d->stored.data,
 			    d->stored.len, h->raw_len, &d->raw)) != 0)
 				return r;
-			payload = &d->raw;
+			whole = &d->raw;
 		}
+		if (d->o->head != NULL)
+			head = d->o->head(whole->data, whole->len);
+		lines.p = whole->data + MIN(head, whole->len);
+		lines.len = whole->len - MIN(head, whole->len);
 	}
 	if (d->o->format == QUEUE_DUMP_JSON)
-		print_json(d, c, h, payload);
+		print_json(d, c, h, d->o->with_payload ? &lines : NULL);
 	else
-		print_text(d, c, h, payload);
+		print_text(d, c, h, d->o->with_payload ? &lines : NULL);
 	fwrite(d->text.data, 1, d->text.len, d->out);
 	d->left--;
 	return 0;

@@ -173,6 +173,12 @@ dump(const struct queue_dump_opts *o, int want)
 	return text;
 }
 
+static size_t
+two_bytes(const uint8_t *payload, size_t len)
+{
+	return payload[0] == 'l' ? 2 : len + 100;
+}
+
 static void
 test_dump(void)
 {
@@ -213,6 +219,12 @@ test_dump(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\\\"}\n# "));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "boundary\nlast\n"));
 	CU_ASSERT_PTR_NULL(strstr(text, "\xc3"));
+	free(text);
+	/* What stands in front of the lines, and more than there is. */
+	o.head = two_bytes;
+	text = dump(&o, 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "boundary\nst\n"));
+	CU_ASSERT_PTR_NULL(strstr(text, "}"));
 	free(text);
 	o.tick_after = 0;
 	o.limit = 1;
