@@ -63,7 +63,8 @@
 	/* governor: str name; stop it and forget it */			\
 	X(MSG_MESH_STOP,		0x0402)				\
 	/* supervisor to governor: str name, u16 class, u8 proc_state,	\
-	 * u32 generation, str sentence about its last end */		\
+	 * u32 generation, str sentence about its last end, u32		\
+	 * member_sum() of what it runs with */				\
 	X(MSG_MESH_STATE,		0x0404)				\
 	/* supervisor: str name, u16 class, u32 generation of the other	\
 	 * process, with one end of a socketpair */			\
@@ -149,6 +150,9 @@
 	X(MSG_TAIL_BLOCK,		0x070e)				\
 	/* tail to api: str target, bytes payload of MSG_CH_WATERMARK */ \
 	X(MSG_TAIL_WATERMARK,		0x0710)				\
+	/* tail to send: u64 tick: records up to it exist and come later; to be	\
+	 * noted like a response (tail/tail.h) */			\
+	X(MSG_TAIL_BEHIND,		0x0712)				\
 	/* send to api, first of all: str target, str db, u64 cid, u32 shard */ \
 	X(MSG_SEND_HELLO,		0x0720)				\
 	/* api to send: u64 tick: what was said by MSG_CH_QUEUED is on its way,	\
