@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "ipc/messages.h"
@@ -59,6 +60,7 @@ on_state(struct msg_in *in)
 	char		 name[MESH_NAME_MAX], sentence[1024];
 	uint16_t	 class;
 	uint32_t	 generation;
+	uint32_t	 sum;
 	uint8_t		 state;
 	int		 r;
 
@@ -67,11 +69,12 @@ on_state(struct msg_in *in)
 	    (r = get_u8(&in->body, &state)) != 0 ||
 	    (r = get_u32(&in->body, &generation)) != 0 ||
 	    (r = get_str(&in->body, sentence, sizeof(sentence))) != 0 ||
+	    (r = get_u32(&in->body, &sum)) != 0 ||
 	    (r = get_end(&in->body)) != 0)
 		return r;
 	if (m->state_fn != NULL)
 		m->state_fn(m->state_arg, name, class, state, generation,
-		    sentence);
+		    sentence, sum);
 	return 0;
 }
 
@@ -79,7 +82,7 @@ on_state(struct msg_in *in)
 static const struct msg_rule	 from_supervisor[] = {
 	{ MSG_MESH_CONNECT, 1, 10, MESH_NAME_MAX + 10, on_connect },
 	{ MSG_MESH_FILE, 1, 4, MESH_NAME_MAX + 4, on_file },
-	{ MSG_MESH_STATE, 1, 15, MESH_NAME_MAX + 1100, on_state },
+	{ MSG_MESH_STATE, 1, 19, MESH_NAME_MAX + 1100, on_state },
 	{ 0, 0, 0, 0, NULL }
 };
 
@@ -132,6 +135,23 @@ member_start(struct member *m, const char *name, unsigned class,
 	r = peer_send_buf(m->child->boss, MSG_MESH_START, 0, &b);
 	buf_free(&b);
 	return r;
+}
+
+uint32_t
+member_sum(const char *const *peers, size_t npeers, const void *config,
+    size_t config_len)
+{
+	struct buf	 b = BUF_INIT;
+	uint32_t	 sum;
+	size_t		 i;
+
+	put_u32(&b, (uint32_t)npeers);
+	for (i = 0; i < npeers; i++)
+		put_str(&b, peers[i]);
+	put_bytes(&b, config, config_len);
+	sum = crc32c(0, b.data, b.len);
+	buf_free(&b);
+	return sum;
 }
 
 int

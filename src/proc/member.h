@@ -26,9 +26,14 @@ typedef void	member_connect_fn(void *arg, const char *name, unsigned class,
 		    uint32_t generation, int fd);
 /* A file that the supervisor opened for us: fd is ours. */
 typedef void	member_file_fn(void *arg, const char *what, int fd);
-/* For the governor: a member has changed its state (enum proc_state). */
+/*
+ * For the governor: a member has changed its state (enum proc_state).  sum:
+ * member_sum() of what its process was started with, so that a governor that
+ * was restarted knows whether those that run are as it wants them.
+ */
 typedef void	member_state_fn(void *arg, const char *name, unsigned class,
-		    unsigned state, uint32_t generation, const char *sentence);
+		    unsigned state, uint32_t generation, const char *sentence,
+		    uint32_t sum);
 
 struct member {
 	struct proc_child *child;	/* loop, name, generation */
@@ -69,5 +74,8 @@ int	member_start(struct member *m, const char *name, unsigned class,
 	    const char *const *peers, size_t npeers, const void *config,
 	    size_t config_len);
 int	member_stop(struct member *m, const char *name);
+/* A checksum of a list of names and a configuration. */
+uint32_t member_sum(const char *const *peers, size_t npeers,
+	    const void *config, size_t config_len);
 
 #endif

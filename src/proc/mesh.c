@@ -33,6 +33,7 @@ struct slot {
 	char		*peers[MESH_PEERS_MAX];
 	size_t		 npeers;
 	struct buf	 config;
+	uint32_t	 sum;		/* of what the process runs with */
 	struct wanted_file *files;
 };
 
@@ -148,6 +149,7 @@ tell_governor(struct slot *s)
 	put_u8(&b, (uint8_t)proc_state(s->proc));
 	put_u32(&b, proc_generation(s->proc));
 	put_str(&b, end != NULL && end->ended ? end->text : "");
+	put_u32(&b, s->sum);
 	(void)peer_send_buf(proc_peer(g->proc), MSG_MESH_STATE, 0, &b);
 	buf_free(&b);
 }
@@ -345,8 +347,10 @@ member_main(struct proc_child *c, void *arg, struct rbuf *config)
 static void
 put_config(struct proc *p, struct buf *out)
 {
-	const struct slot	*s = proc_arg(p);
+	struct slot	*s = proc_arg(p);
 
+	s->sum = member_sum((const char *const *)s->peers, s->npeers,
+	    s->config.data, s->config.len);
 	put_bytes(out, s->config.data, s->config.len);
 }
 

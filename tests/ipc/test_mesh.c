@@ -26,6 +26,7 @@ struct shared {
 	int		 files;			/* that the governor got */
 	char		 file_byte;
 	int		 downs;			/* members seen going down */
+	bool		 sum_is_right;
 	int		 config_good;
 	int		 older;			/* generations that went back */
 	int		 story;			/* how far the governor is */
@@ -117,8 +118,14 @@ gov_tick(void *arg)
 
 static void
 gov_state(void *arg, const char *name, unsigned class, unsigned state,
-    uint32_t generation, const char *sentence)
+    uint32_t generation, const char *sentence, uint32_t sum)
 {
+	static const char *const	 of_a[] = { "b", "governor" };
+
+	/* What it runs with can be compared with what is wanted. */
+	if (state == PROC_READY && strcmp(name, "a") == 0)
+		shared->sum_is_right = sum == member_sum(of_a, 2, "cfg", 3) &&
+		    sum != member_sum(of_a, 1, "cfg", 3);
 	if (state == PROC_DOWN && shared->story == 1)
 		shared->downs++;
 	if (shared->downs == 2)
@@ -259,6 +266,7 @@ test_story(void)
 	mesh_give_file(mesh, "governor", "secret", open_secret, NULL);
 	turn_until(2);
 	CU_ASSERT_EQUAL(shared->story, 2);
+	CU_ASSERT(shared->sum_is_right);
 	CU_ASSERT_EQUAL(shared->files, 1);
 	CU_ASSERT_EQUAL(shared->file_byte, 's');
 	/* a lived twice, b once; a had b and the governor each time. */
