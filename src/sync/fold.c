@@ -330,6 +330,25 @@ fold_line(struct fold *f, const char *line, size_t len, struct err_msg *m)
 }
 
 int
+fold_doc(struct fold *f, const char *doc, size_t len, bool removal,
+    struct err_msg *m)
+{
+	struct scan_marker	 mk;
+	int			 r;
+
+	if (f->ended || f->phase != PHASE_TAKING || is_full(f, len))
+		return FOLD_FULL;
+	memset(&mk, 0, sizeof(mk));
+	mk.data.p = doc;
+	mk.data.len = len;
+	if ((r = take_operation(f, &mk, removal, 0, m)) < 0)
+		return r;
+	f->counts.lines++;
+	f->counts.bytes += len;
+	return r;
+}
+
+int
 fold_lines(struct fold *f, const char *data, size_t len, size_t *used,
     struct err_msg *m)
 {

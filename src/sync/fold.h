@@ -12,7 +12,7 @@
  *		FOLD_PAUSE:	elements want to be tried again: back off a
  *				little, look up the leader when told so
  *		FOLD_RESOLVE:	make the conflicts owed (R13), remove them,
- *				fold_resolved()
+ *				fold_resolved(); or fold_leave()
  *	fold_each_dead(), then fold_reset()
  *
  * Order (R10, R11): removals first, all answered, then upserts in the order
@@ -92,6 +92,13 @@ int	fold_line(struct fold *f, const char *line, size_t len,
  * FOLD_TOOK.  *used counts the bytes that need not be fed again.
  */
 int	fold_lines(struct fold *f, const char *data, size_t len, size_t *used,
+	    struct err_msg *m);
+
+/*
+ * The same for a document that does not come from a WAL (a dump, a fetch): no
+ * tick, no floor.  removal: {"_key":".."} is enough.
+ */
+int	fold_doc(struct fold *f, const char *doc, size_t len, bool removal,
 	    struct err_msg *m);
 
 struct fold_counts {
@@ -176,6 +183,11 @@ int	fold_conflict_at(struct fold *f, size_t i, struct fold_conflict *c);
  * very keys, if any, are made once more.
  */
 void	fold_resolved(struct fold *f);
+/*
+ * The other way out of FOLD_RESOLVE: the refused documents have been made owed
+ * and are left out of this batch.
+ */
+void	fold_leave(struct fold *f);
 
 /* Elements that will never be taken: number (0: too big for HTTP). */
 struct fold_dead {

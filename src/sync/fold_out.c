@@ -563,6 +563,20 @@ fold_resolved(struct fold *f)
 	order_failed(f);
 }
 
+void
+fold_leave(struct fold *f)
+{
+	size_t		 i;
+
+	if (!f->resolve)
+		return;
+	for (i = 0; i < f->nconflicts; i++)
+		f->entries[f->conflicts[i].entry].out = OUT_LEFT;
+	conflicts_clear(f);
+	f->resolve = false;
+	order_failed(f);
+}
+
 int
 fold_dead_at(struct fold *f, size_t i, struct fold_dead *d)
 {

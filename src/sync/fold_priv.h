@@ -19,7 +19,8 @@ enum entry_out {
 	OUT_DONE,
 	OUT_AGAIN,		/* refused for the moment */
 	OUT_CONFLICT,		/* 1210 */
-	OUT_DEAD
+	OUT_DEAD,
+	OUT_LEFT		/* owed: somebody else sees to it */
 };
 
 /* One operation; spans are in the lines. */

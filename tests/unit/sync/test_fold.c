@@ -764,6 +764,51 @@ test_many(void)
 	fold_free(&f);
 }
 
+/* Documents of a dump: no ticks, no floor; what is left is not applied. */
+static void
+test_documents(void)
+{
+	static const char	*docs[] = {
+		"{\"_key\":\"a\",\"_rev\":\"x\",\"u\":1}",
+		"{\"_key\":\"b\",\"_rev\":\"y\",\"u\":1}"
+	};
+	static const char	 gone[] = "{\"_key\":\"c\"}";
+	struct fold		*f = fold_new(NULL);
+	struct fold_body	 body;
+	struct buf		 b = BUF_INIT;
+	struct keys		 keys = { "" };
+	struct err_msg		 m;
+	enum fold_next		 r;
+	unsigned int		 rounds = 0;
+	size_t			 i;
+
+	fold_set_floor(f, 1000);
+	for (i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL(fold_doc(f, docs[i], strlen(docs[i]), false,
+		    &m), FOLD_TOOK);
+	CU_ASSERT_EQUAL(fold_doc(f, gone, strlen(gone), true, &m), FOLD_TOOK);
+	CU_ASSERT_EQUAL(fold_doc(f, "[]", 2, false, &m), ERR_FORMAT);
+	fold_begin(f);
+	CU_ASSERT_EQUAL(fold_doc(f, gone, strlen(gone), true, &m), FOLD_FULL);
+	while ((r = fold_next(f, &b, &body)) != FOLD_DONE && rounds++ < 10) {
+		if (r == FOLD_RESOLVE) {
+			fold_leave(f);
+			continue;
+		}
+		CU_ASSERT_EQUAL_FATAL(r, FOLD_BODY);
+		if (body.kind == FOLD_UPSERTS)
+			fold_element(f, &body, body.count - 1,
+			    AERR_UNIQUE_CONSTRAINT, "a", "i", react);
+		fold_answered(f, &body);
+		buf_reset(&b);
+	}
+	CU_ASSERT_EQUAL(r, FOLD_DONE);
+	fold_each_key(f, note_key, &keys);
+	CU_ASSERT_STRING_EQUAL(keys.text, "+a -c ");
+	buf_free(&b);
+	fold_free(&f);
+}
+
 UNIT_MAIN("fold",
     { "stories of keys, revisions and transactions", test_stories },
     { "truncate and the end of a shard are barriers", test_barriers },
@@ -774,5 +819,6 @@ UNIT_MAIN("fold",
     { "a body of unknown outcome comes again first", test_unsent },
     { "elements are retried, or dead letters", test_element_errors },
     { "a swap of unique values is resolved", test_conflict_swap },
+    { "documents without a log, and some that are left", test_documents },
     { "random streams end as at the source", test_converges },
     { "many keys, the memory is used again", test_many })
