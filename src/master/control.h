@@ -66,6 +66,8 @@ struct control {
 	struct control_watch *watch;	/* control_topology.c */
 	struct control_outgoing *outgoing;	/* control_outgoing.c */
 	struct control_incoming *incoming;	/* control_incoming.c */
+	bool		 parts_on;	/* control_lead.c: they have begun */
+	uint64_t	 lead_from_ms;	/* ... or may begin then; 0: not */
 	char		 cluster_id[64];	/* "" until it was read */
 	char		 cluster_version[32];	/* of ArangoDB, or "" */
 };

@@ -80,6 +80,9 @@ struct control_worker *control_worker_start(struct control *c,
 void	control_worker_restart(struct control_worker *w,
 	    const char *const *peers, size_t npeers,
 	    const struct buf *config);
+/* Another configuration for its next start; what runs stays as it is. */
+void	control_worker_update(struct control_worker *w,
+	    const struct buf *config);
 /* Not found any more from now on; freed when it is down, after gone(). */
 void	control_worker_stop(struct control_worker *w);
 /* No callback any more; for owners that go before their worker does. */
