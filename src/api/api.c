@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/session.h"
 #include "base/err.h"
+#include "base/str.h"
 #include "base/log.h"
 #include "ev/fiber.h"
 #include "ev/loop.h"
@@ -69,6 +71,26 @@ static const struct {
 	{ "/metrics.json", get_metrics_json }
 };
 
+/* For masters, not for people: a certificate, or the secret of the masters. */
+static void
+serve_masters(struct api *a, struct http_req *req, enum api_who who)
+{
+	const char	*path = http_req_path(req);
+	size_t		 n = strlen(API_SESSION_PATH);
+
+	if (who != API_CERTIFICATE && who != API_TOKEN) {
+		metrics_inc(a->denied);
+		api_refuse(req, 403, "a client certificate or a token of the "
+		    "masters is needed here: forbidden");
+		return;
+	}
+	if (strncmp(path, API_SESSION_PATH, n) == 0 &&
+	    (path[n] == '\0' || path[n] == '/'))
+		api_session_serve(a->sessions, req);
+	else
+		api_ask_control(a, req, who);
+}
+
 static void
 serve(void *arg)
 {
@@ -93,7 +115,10 @@ serve(void *arg)
 			own_routes[i].fn(a, req);
 			goto out;
 		}
-	api_ask_control(a, req, who);
+	if (str_starts_with(http_req_path(req), "/_x/"))
+		serve_masters(a, req, who);
+	else
+		api_ask_control(a, req, who);
 out:
 	http_req_release(&req);
 }
@@ -296,10 +321,12 @@ static void
 on_connect(void *arg, const char *name, unsigned class, uint32_t generation,
     int fd)
 {
+	struct api	*a = arg;
+
 	if (class == DAEMON_CONTROL)
-		api_connect_control(arg, fd);
+		api_connect_control(a, fd);
 	else
-		close(fd);
+		api_sessions_connect(a->sessions, name, class, fd);
 }
 
 static void
@@ -336,6 +363,7 @@ api_main(struct member *m)
 	if (http_client_new(a->loop, &co, &a->client, &em) != 0)
 		return proc_child_fail_text(m->child, PROC_EXIT_START, em.text);
 	make_metrics(a);
+	a->sessions = api_sessions_new(a);
 	member_on_connect(m, on_connect, a);
 	member_on_file(m, on_file, a);
 	proc_child_on_reload(m->child, on_reload, a);

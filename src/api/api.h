@@ -22,6 +22,7 @@
 #include "master/daemon.h"
 #include "metrics/metrics.h"
 
+struct api_sessions;
 struct peer;
 
 #define API_BODY_MAX_BYTES	((uint64_t)1024 * 1024)
@@ -54,6 +55,7 @@ struct api {
 					 * digest -> until when (ms) */
 	struct peer	*control;	/* NULL while it is away */
 	struct api_call	*calls;		/* that wait for control */
+	struct api_sessions *sessions;	/* of other datacenters */
 	struct metrics	*metrics;
 	struct metrics_counter *requests, *denied;
 };

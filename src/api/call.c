@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "api/api.h"
+#include "api/session.h"
 #include "base/err.h"
 #include "ev/fiber.h"
 #include "ev/loop.h"
@@ -89,7 +90,10 @@ static const struct msg_rule	 from_control[] = {
 static int
 on_message(struct peer *p, const struct frame *f, void *arg)
 {
-	return msg_dispatch(from_control, 1, arg, p, f);
+	int	 r = msg_dispatch_known(api_session_rules, 1, arg, p, f);
+
+	return r == ERR_NOT_FOUND ? msg_dispatch(from_control, 1, arg, p, f) :
+	    r;
 }
 
 static void
@@ -121,6 +125,8 @@ api_connect_control(struct api *a, int fd)
 	    PEER_HIGH_BYTES);
 	if (peer_attach(a->control, a->loop) != 0)
 		peer_free(&a->control);
+	else
+		api_sessions_control(a->sessions);
 }
 
 /* ---- calls ------------------------------------------------------------------------- */
