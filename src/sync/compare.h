@@ -36,7 +36,9 @@
 struct rbuf;
 
 #define CMP_BUCKETS_MIN	256
-#define CMP_BUCKETS_MAX	65536
+/* A whole summary, 18 bytes a bucket, has to fit into one message of 1 MiB
+ * (CHANNEL_MESSAGE_MAX). */
+#define CMP_BUCKETS_MAX	32768
 
 struct cmp_bucket {
 	uint64_t	 count, xor, sum;

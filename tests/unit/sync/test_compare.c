@@ -277,11 +277,21 @@ test_sizes(void)
 {
 	struct cmp_sum	 a, b;
 	struct cmp_set	 d;
+	struct buf	 out = BUF_INIT;
+	uint32_t	 i;
 
+	/* the largest there is fits into one message of a channel */
+	CU_ASSERT_EQUAL(cmp_sum_init(&a, CMP_BUCKETS_MAX), 0);
+	for (i = 0; i < a.nbuckets; i++)
+		a.buckets[i].count = 1u << 20;
+	cmp_sum_encode(&out, &a);
+	CU_ASSERT(out.len <= 1024 * 1024);
+	cmp_sum_free(&a);
+	buf_free(&out);
 	CU_ASSERT_EQUAL(cmp_buckets_for(0), 256);
 	CU_ASSERT_EQUAL(cmp_buckets_for(16384), 256);
 	CU_ASSERT_EQUAL(cmp_buckets_for(16385), 512);
-	CU_ASSERT_EQUAL(cmp_buckets_for(UINT64_MAX), 65536);
+	CU_ASSERT_EQUAL(cmp_buckets_for(UINT64_MAX), 32768);
 	CU_ASSERT_EQUAL(cmp_sum_init(&a, 255), ERR_RANGE);
 	CU_ASSERT_EQUAL(cmp_sum_init(&a, 128), ERR_RANGE);
 	CU_ASSERT_EQUAL(cmp_sum_init(&a, 131072), ERR_RANGE);
