@@ -26,7 +26,7 @@ import urllib.parse
 sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests/e2e"))
 from cli_lib import PROGRAM, Result
 from master_lib import MONITOR, Kit, Master, free_port, is_alive
-from sandbox import SLOW, Cluster, Http, Tap, wait_for
+from sandbox import SLOW, Cluster, Http, Tap, basic, wait_for
 
 RUNNING = "running"
 
@@ -179,6 +179,17 @@ def fingerprint(c, db, name):
     if r.status != 200 or n.status != 200:
         return None
     return r.json["checksum"], n.json["count"]
+
+
+class Root:
+    """A cluster as its user root sees it: not as a superuser, for whom read-only
+    mode does not hold."""
+
+    def __init__(self, cluster):
+        self.c = cluster
+
+    def connect(self, name="coordinator1", **kw):
+        return Http(self.c.server(name)["endpoint"], basic("root", "geheim"), **kw)
 
 
 # ---- a network that can be cut -------------------------------------------------------
