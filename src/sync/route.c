@@ -508,11 +508,51 @@ route_request(struct route *r)
 }
 
 static void
+rewind_channel(struct route_channel *ch, uint64_t from, uint64_t old)
+{
+	if (ch->last > from && ch->last <= old)
+		ch->last = from;
+	if (ch->now > from && ch->now <= old)
+		ch->now = from;
+	if (ch->acked > from && ch->acked <= old)
+		ch->acked = from;
+	if (ch->from > from && ch->from <= old)
+		ch->from = from;
+	if (ch->safe > from && ch->safe <= old)
+		ch->safe = from;
+	if (ch->marked && ch->mark_from > from && ch->mark_from <= old)
+		ch->mark_from = from;
+}
+
+void
+route_rewind(struct route *r, uint64_t from)
+{
+	struct route_point	 p;
+	size_t			 i;
+
+	if (!r->has_point || from >= here(r)->from)
+		return;
+	p = *here(r);
+	for (i = 0; i < r->nslots; i++)
+		if (r->slots[i] != NULL)
+			rewind_channel(r->slots[i], from, p.from);
+	while (r->npoints != 0 && r->points[r->npoints - 1].p.from > from)
+		r->npoints--;
+	if (r->npoints == 0 || here(r)->from < from) {
+		p.from = from;
+		point_push(r, r->number - 1, &p);
+	}
+}
+
+static void
 join(struct route *r, struct route_channel *ch, uint64_t from,
     void (*joined)(void *arg, struct route_channel *ch), void *arg)
 {
 	bool		 fresh = ch->from == ROUTE_FROM_NOW;
 
+	/* what passed of the catch-up's present response comes again */
+	if (ch->in_refill)
+		ch->now = ch->last;
 	ch->state = ROUTE_LIVE;
 	ch->why = ROUTE_WHY_NONE;
 	if (fresh) {
@@ -861,6 +901,30 @@ route_hold(const struct route *r)
 		if (ch->safe < tick)
 			tick = ch->safe;
 	return tick;
+}
+
+struct route_channel *
+route_holder(const struct route *r, uint64_t *tick)
+{
+	struct route_channel	*ch, *lowest = NULL;
+	uint64_t		 from;
+
+	*tick = r->npoints != 0 ? here(r)->from : 0;
+	if (r->npoints == 0)
+		return NULL;
+	TAILQ_FOREACH(ch, &r->busy, busy) {
+		from = r->points[point_before(r, ch->unacked - 1)].p.from;
+		if (from < *tick) {
+			*tick = from;
+			lowest = ch;
+		}
+	}
+	TAILQ_FOREACH(ch, &r->exceptions, exceptions)
+		if (ch->safe < *tick) {
+			*tick = ch->safe;
+			lowest = ch;
+		}
+	return lowest;
 }
 
 void

@@ -133,6 +133,13 @@ void	route_seek(struct route *r, const struct route_point *p);
 /* The live tail asks for what is behind r's position. */
 void	route_request(struct route *r);
 /*
+ * Between responses: the server was started again, and its history is proven
+ * up to this tick only, which is below the tail's position.  No record was read
+ * between both, so nobody has to repeat anything; but there may be records now,
+ * which must not be taken for seen or durable.
+ */
+void	route_rewind(struct route *r, uint64_t from);
+/*
  * A line: its spans, with or without quotes (cuid may be absent).  *ch is set
  * for all verdicts but ROUTE_NOBODY.  The number of bytes is counted.
  */
@@ -224,6 +231,9 @@ void	route_checkpoint_put(struct buf *b, const struct route_checkpoint *cp);
 int	route_checkpoint_get(struct rbuf *m, struct route_checkpoint *cp);
 /* The tick to hold (R2): the lowest of checkpoint and exceptions. */
 uint64_t route_hold(const struct route *r);
+/* The channel because of which it is so low, and its tick; NULL: it is the
+ * tail itself. */
+struct route_channel *route_holder(const struct route *r, uint64_t *tick);
 
 struct route_counts {
 	uint64_t	 lines, bytes, passed, passed_bytes, nobody, seen,

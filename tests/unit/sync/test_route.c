@@ -691,6 +691,106 @@ test_nothing_is_lost(void)
 	free(w);
 }
 
+/* After a power cut the log is proven up to 150; the tail had looked to 160. */
+static void
+test_rewind(void)
+{
+	struct route		*r = route_new(NULL);
+	struct route_channel	*a, *b, *ahead, *ch;
+
+	seek(r, 100);
+	a = route_add(r, 1, "d", "c1/s1", 100);
+	ahead = route_add(r, 3, "d", "c1/s3", 200);
+	route_request(r);
+	CU_ASSERT_EQUAL(take(r, 150, 2300, "d", "c1/s1", &ch), ROUTE_PASS);
+	done(r, 150);
+	done(r, 160);
+	b = route_add(r, 2, "d", "c1/s2", 160);
+	route_rewind(r, 170);
+	CU_ASSERT_EQUAL(b->last, 160);
+	route_rewind(r, 150);
+	CU_ASSERT_EQUAL(b->last, 150);
+	CU_ASSERT_EQUAL(b->acked, 150);
+	CU_ASSERT_EQUAL(ahead->last, 200);
+	route_request(r);
+	CU_ASSERT_EQUAL(take(r, 150, 2300, "d", "c1/s1", &ch), ROUTE_SEEN);
+	CU_ASSERT_EQUAL(take(r, 155, 2300, "d", "c1/s1", &ch), ROUTE_PASS);
+	CU_ASSERT_EQUAL(take(r, 156, 2300, "d", "c1/s2", &ch), ROUTE_PASS);
+	CU_ASSERT_EQUAL(take(r, 157, 2300, "d", "c1/s3", &ch), ROUTE_SEEN);
+	done(r, 158);
+	CU_ASSERT_EQUAL(checkpoint(r), 100);
+	route_ack(r, a, 150);
+	CU_ASSERT_EQUAL(checkpoint(r), 150);
+	route_ack(r, a, 158);
+	route_ack(r, b, 158);
+	CU_ASSERT_EQUAL(checkpoint(r), 158);
+	route_free(&r);
+}
+
+static void
+test_holder(void)
+{
+	struct route		*r = route_new(NULL);
+	struct route_channel	*a, *b, *ch;
+	uint64_t		 tick;
+
+	CU_ASSERT_PTR_NULL(route_holder(r, &tick));
+	seek(r, 100);
+	a = route_add(r, 1, "d", "c1/s1", 100);
+	b = route_add(r, 2, "d", "c1/s2", 100);
+	route_request(r);
+	CU_ASSERT_EQUAL(take(r, 101, 2300, "d", "c1/s1", &ch), ROUTE_PASS);
+	done(r, 110);
+	route_request(r);
+	CU_ASSERT_EQUAL(take(r, 111, 2300, "d", "c1/s2", &ch), ROUTE_PASS);
+	done(r, 120);
+	CU_ASSERT_PTR_EQUAL(route_holder(r, &tick), a);
+	CU_ASSERT_EQUAL(tick, 100);
+	route_ack(r, a, 110);
+	CU_ASSERT_PTR_EQUAL(route_holder(r, &tick), b);
+	CU_ASSERT_EQUAL(tick, 110);
+	route_detach(r, b, ROUTE_WHY_QUOTA);
+	CU_ASSERT_PTR_EQUAL(route_holder(r, &tick), b);
+	CU_ASSERT_EQUAL(tick, route_hold(r));
+	route_remove(r, &b);
+	CU_ASSERT_PTR_NULL(route_holder(r, &tick));
+	CU_ASSERT_EQUAL(tick, 120);
+	route_free(&r);
+}
+
+/* The live tail ends its response while the catch-up is in the midst of one
+ * for a channel that was far enough before. */
+static void
+test_join_in_refill(void)
+{
+	struct route		*r = route_new(NULL);
+	struct route_channel	*a, *ch;
+	struct scan_span	 d = span("d"), c = span("c1/s1");
+
+	seek(r, 100);
+	a = route_add(r, 1, "d", "c1/s1", 50);
+	route_request(r);
+	route_refill_request(r, 50);
+	CU_ASSERT_EQUAL(route_take_refill(r, 60, 2300, &d, &c, 1, &ch),
+	    ROUTE_PASS);
+	route_refill_done(r, 120, NULL, NULL);
+	CU_ASSERT_EQUAL(a->state, ROUTE_DETACHED);
+	route_refill_request(r, 120);
+	CU_ASSERT_EQUAL(route_take_refill(r, 130, 2300, &d, &c, 1, &ch),
+	    ROUTE_PASS);
+	done(r, 110);
+	CU_ASSERT_EQUAL(a->state, ROUTE_LIVE);
+	CU_ASSERT_EQUAL(route_take_refill(r, 130, 2302, &d, &c, 1, &ch),
+	    ROUTE_DETOUR);
+	route_refill_done(r, 140, NULL, NULL);
+	route_request(r);
+	CU_ASSERT_EQUAL(take(r, 120, 2300, "d", "c1/s1", &ch), ROUTE_SEEN);
+	CU_ASSERT_EQUAL(take(r, 130, 2300, "d", "c1/s1", &ch), ROUTE_PASS);
+	CU_ASSERT_EQUAL(take(r, 130, 2302, "d", "c1/s1", &ch), ROUTE_PASS);
+	done(r, 140);
+	route_free(&r);
+}
+
 UNIT_MAIN("route",
     { "lines find their channels", test_find },
     { "channels come and go", test_table },
@@ -698,5 +798,10 @@ UNIT_MAIN("route",
     { "the checkpoint follows the acknowledgements", test_checkpoint },
     { "a slow channel is detached", test_detach },
     { "the catch-up reader meets the live one", test_refill },
+    { "a server that was started again is read from what is proven",
+	test_rewind },
+    { "who holds the log is known", test_holder },
+    { "joining in the midst of a refill loses nothing",
+	test_join_in_refill },
     { "nothing is lost by breaks, detaching and crashes",
 	test_nothing_is_lost })
