@@ -426,6 +426,10 @@ tail_run(void *arg)
 		}
 		if (make_sure(t) != 0)
 			continue;
+		if (t->o.on_request != NULL)
+			t->o.on_request(t->o.arg, t->point.from);
+		if (t->stopped || t->sought || t->paused)
+			continue;
 		ask(t, &ans);
 		if (t->stopped || t->sought)
 			;

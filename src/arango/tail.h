@@ -118,6 +118,12 @@ struct arango_tail_opts {
 				    const struct arango_tail_done *d);
 	void			(*on_event)(void *arg,
 				    enum arango_tail_event ev, const char *why);
+	/*
+	 * It asks for what is behind `from` (may be NULL).  That is less than
+	 * the position of the last response when a history was proven up to an
+	 * earlier tick only: what lies between may be something else now.
+	 */
+	void			(*on_request)(void *arg, uint64_t from);
 	void			*arg;
 };
 #define ARANGO_TAIL_OPTS_INIT {						\
