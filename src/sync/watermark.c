@@ -219,6 +219,16 @@ wm_channel_remove(struct wm_channel **cp)
 }
 
 void
+wm_channel_set(struct wm_channel *c, uint64_t applied_tick,
+    uint64_t queued_tick, bool stalled)
+{
+	c->applied = applied_tick;
+	c->queued = MAX(applied_tick, queued_tick);
+	c->stalled = stalled;
+	channel_place(c);
+}
+
+void
 wm_channel_queued(struct wm_channel *c, uint64_t tick)
 {
 	/* what it was applied through until now, by having nothing queued */
@@ -270,6 +280,16 @@ uint64_t
 wm_server_lag_ticks(const struct wm_server *s)
 {
 	return s->newest.tick - wm_server_tick(s);
+}
+
+uint64_t
+wm_server_complete_us(const struct wm_server *s)
+{
+	const struct mark	*m;
+
+	if (!s->known || (m = mark_for(s, wm_server_tick(s))) == NULL)
+		return 0;
+	return m->source_us;
 }
 
 /* ---- reports ------------------------------------------------------------ */

@@ -38,6 +38,13 @@ int	wm_receive(struct wm_server *s, uint64_t reboot_id, uint64_t tick,
 
 struct wm_channel *wm_channel_add(struct wm_server *s, uint64_t applied_tick);
 void	wm_channel_remove(struct wm_channel **c);
+/*
+ * What a new subscription of a channel begins with, whatever was known of it
+ * before: applied through one tick, records waiting up to another (not above
+ * it: none).
+ */
+void	wm_channel_set(struct wm_channel *c, uint64_t applied_tick,
+	    uint64_t queued_tick, bool stalled);
 /* Records up to this tick are on their way. */
 void	wm_channel_queued(struct wm_channel *c, uint64_t tick);
 /* Applied up to here; at or above what is queued: nothing waits. */
@@ -54,6 +61,8 @@ uint64_t wm_channel_tick(const struct wm_channel *c);
 uint64_t wm_server_tick(const struct wm_server *s);
 /* Ticks between that and the newest watermark. */
 uint64_t wm_server_lag_ticks(const struct wm_server *s);
+/* Up to which source time that is; 0: not known. */
+uint64_t wm_server_complete_us(const struct wm_server *s);
 
 struct wm_report {
 	bool		 known;		/* every server has told something */

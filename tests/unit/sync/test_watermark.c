@@ -291,6 +291,40 @@ test_rounds(void)
 	CU_ASSERT_EQUAL(act, BARRIER_DO_READ_TICKS);
 }
 
+/* A channel that resumes is behind, although a watermark has passed it. */
+static void
+test_resumed(void)
+{
+	struct watermarks	*w = wm_new();
+	struct wm_server	*a = wm_server(w, "A");
+	struct wm_channel	*x, *y;
+
+	CU_ASSERT_EQUAL(wm_server_complete_us(a), 0);
+	x = wm_channel_add(a, 400);
+	y = wm_channel_add(a, 400);
+	wm_channel_queued(y, 450);
+	wm_receive(a, 1, 500, 5 * SECOND, 1000);
+	wm_receive(a, 1, 600, 6 * SECOND, 1250);
+	/* records above 520 wait at the source, which nobody had heard of */
+	wm_channel_set(x, 520, 700, false);
+	CU_ASSERT_EQUAL(wm_channel_tick(x), 520);
+	wm_channel_applied(y, 450);
+	CU_ASSERT_EQUAL(wm_channel_tick(y), 600);
+	CU_ASSERT_EQUAL(wm_server_tick(a), 520);
+	CU_ASSERT_EQUAL(wm_server_complete_us(a), 5 * SECOND);
+	wm_channel_applied(x, 700);
+	CU_ASSERT_EQUAL(wm_server_complete_us(a), 6 * SECOND);
+	/* a repair: what was known of it does not count */
+	wm_channel_set(x, 0, 600, true);
+	CU_ASSERT_EQUAL(wm_server_tick(a), 0);
+	CU_ASSERT_EQUAL(wm_server_complete_us(a), 0);
+	wm_channel_set(x, 610, 610, false);
+	CU_ASSERT_EQUAL(wm_server_tick(a), 600);
+	wm_channel_remove(&x);
+	wm_channel_remove(&y);
+	wm_free(&w);
+}
+
 /* Every step that may have changed the source can be undone. */
 static void
 test_table(void)
@@ -314,6 +348,7 @@ test_table(void)
 
 UNIT_MAIN("watermark",
     { "complete up to the slowest channel (R21)", test_complete },
+    { "a channel that resumes is behind", test_resumed },
     { "a silent server is named", test_timeout },
     { "days behind, in bounded memory", test_long_hang },
     { "stories of a barrier (R22)", test_stories },
