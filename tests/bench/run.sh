@@ -3,6 +3,8 @@
 # machine; compare ratios, not days.
 #
 #	BENCH_SECONDS=5		length of each timed part
+#	BENCH_MIB=48		documents of each size that go through the pipeline
+#	BENCH_SHARDS=100	shards that start
 set -u
 top=${top_srcdir:-.}
 build=${top_builddir:-.}
@@ -38,6 +40,14 @@ PY
 )
 	"$build/tests/bench/bench_sandbox" "$1" "$2" "${BENCH_SECONDS:-5}" \
 		>>"$out" || exit 1
+	echo "== bench_pipeline" >&2
+	python3 "$top/tests/bench/bench_pipeline.py" >"$dir/pipeline"
+	code=$?
+	grep '^{' "$dir/pipeline" >>"$out"
+	if [ $code -ne 0 ]; then
+		cat "$dir/pipeline" >&2
+		exit 1
+	fi
 fi
 python3 - "$out" bench.json <<'PY'
 import json, sys

@@ -1,0 +1,421 @@
+#!/usr/bin/env python3
+"""bench_pipeline.py - the whole way, from the log of the source's DB-server to
+the shard of the target: documents/s, MB/s and CPU-seconds per GiB, how late
+documents come at a steady rate, memory, start-up.
+
+One line of JSON per number.  Null stages stand beside them, on the same machine
+in the same run: reading the same log and throwing it away, writing the same
+documents in the same requests, and a loop of a few lines that does both.
+
+	BENCH_SECONDS=5		length of each part at a steady rate
+	BENCH_MIB=48		bytes of documents of each size
+	BENCH_SHARDS=100	shards that start
+	BENCH_ONLY="throughput lag memory startup"
+"""
+import http.client
+import json
+import os
+import signal
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests/lib"))
+from datacenters import Pair
+from load import good, make, make_database
+from sandbox import wait_for
+
+SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
+MIB = float(os.environ.get("BENCH_MIB", "48"))
+SHARDS = int(os.environ.get("BENCH_SHARDS", "100"))
+ONLY = os.environ.get("BENCH_ONLY", "throughput lag memory startup").split()
+DB = "bench"
+TICK = os.sysconf("SC_CLK_TCK")
+GIB = float(2**30)
+
+
+def result(name, value, unit, ratio_to=None, ratio=None):
+    o = {"name": name, "value": round(value, 3), "unit": unit}
+    if ratio_to is not None:
+        o.update(ratio_to=ratio_to, ratio=round(ratio, 4))
+    print(json.dumps(o), flush=True)
+
+
+def note(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+# ---- what processes use -------------------------------------------------------------
+
+def cpu_of(pids):
+    """CPU-seconds of these processes so far, user and system."""
+    total = 0.0
+    for p in pids:
+        try:
+            with open(f"/proc/{p}/stat") as f:
+                s = f.read().rsplit(")", 1)[1].split()
+            total += (int(s[11]) + int(s[12])) / TICK
+        except (OSError, IndexError):
+            pass
+    return total
+
+
+def private_kib(pid):
+    """Memory that nobody shares with it."""
+    n = 0
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as f:
+            for line in f:
+                if line.startswith("Private_"):
+                    n += int(line.split()[1])
+    except OSError:
+        pass
+    return n
+
+
+def daemons(p):
+    return p.ma.holders() | p.mb.holders()
+
+
+# ---- a client that does next to nothing -----------------------------------------------
+
+class Raw:
+    """One connection to a DB-server; bodies come and go as bytes."""
+
+    def __init__(self, cluster, name="dbserver1"):
+        e = cluster.server(name)["endpoint"]
+        host, port = e.split("//")[1].split(":")
+        self.c = http.client.HTTPConnection(host, int(port), timeout=120)
+        self.head = {"authorization": cluster.token()}
+
+    def ask(self, method, path, body=None):
+        self.c.request(method, path, body, self.head)
+        r = self.c.getresponse()
+        return r, r.read()
+
+
+def last_tick(cluster):
+    r, body = Raw(cluster).ask("GET", "/_api/wal/lastTick")
+    assert r.status == 200, body
+    return int(json.loads(body)["tick"])
+
+
+def read_log(raw, at, keep=None, chunk=8 * 2**20):
+    """To the end of the log; the position there, and how many bytes."""
+    n = 0
+    while True:
+        r, body = raw.ask("GET", f"/_api/wal/tail?global=true&from={at}"
+                          f"&lastScanned=0&chunkSize={chunk}")
+        assert r.status in (200, 204), body[:200]
+        n += len(body)
+        if keep is not None:
+            keep.append(body)
+        included = int(r.getheader("x-arango-replication-lastincluded") or 0)
+        scanned = int(r.getheader("x-arango-replication-lastscanned") or 0)
+        to = included if included > 0 else max(at, scanned - 1)
+        more = r.getheader("x-arango-replication-checkmore") == "true"
+        if to <= at or not more:
+            return max(to, at), n
+        at = to
+
+
+def documents_of(bodies, shards):
+    """What 2300 markers hold: {shard: [JSON text]}."""
+    found = {}
+    for body in bodies:
+        for line in body.splitlines():
+            i = line.find(b'"data":{')
+            if i < 0 or b'"type":2300' not in line[:i]:
+                continue
+            j = line.find(b'"cuid":"')
+            shard = line[j + 8:line.find(b'"', j + 8)].split(b"/")[-1].decode()
+            if shard in shards:
+                found.setdefault(shard, []).append(line[i + 7:-1])
+    return found
+
+
+def write_path(shard):
+    return f"/_db/{DB}/_api/document/{shard}?isRestore=true&overwriteMode=replace" \
+        "&silent=true"
+
+
+# ---- throughput --------------------------------------------------------------------------
+
+def document(i, size):
+    head = '{"_key":"%d","number":%d,"price":%d.25,"active":true,"tags":["a","b"],' \
+        '"address":{"city":"Cologne","zip":"50667"}' % (i, i, i % 1000)
+    if size <= len(head) + 60:
+        head = '{"_key":"%d","n":%d' % (i, i)
+    pad = size - len(head) - 10
+    return head + (',"p":"%s"}' % ("%d " % i * (pad // 2))[:pad] if pad > 0 else "}")
+
+
+def shards_of(cluster, name):
+    return list(cluster.shards(name, DB))
+
+
+def count(raw, shards):
+    n = 0
+    for s in shards:
+        r, body = raw.ask("GET", f"/_db/{DB}/_api/collection/{s}/count")
+        n += json.loads(body)["count"] if r.status == 200 else 0
+    return n
+
+
+def throughput(p, size):
+    label = {100: "100_B", 1024: "1_KiB", 10240: "10_KiB"}[size]
+    name = "docs" + label
+    total = int(MIB * 2**20 / (1 if size > 100 else 4))
+    n = total // size
+    make(p.a, DB, name, 4, 1)
+    make_null(p, name)
+    p.wait_running(60)
+    before = last_tick(p.a)
+    tails = list(p.ma.find("tail").values())
+    assert tails, "no tail runs"
+    for t in tails:             # the log gets longer and nobody reads it
+        os.kill(t, signal.SIGSTOP)
+    try:
+        h = p.a.connect()
+        step = max(1, 2**20 // size)
+        for lo in range(0, n, step):
+            body = "[" + ",".join(document(i, size)
+                                  for i in range(lo, min(n, lo + step))) + "]"
+            good(h.post(f"/_db/{DB}/_api/document/{name}?silent=true", body))
+        target = shards_of(p.b, name)
+        raw = Raw(p.b)
+        assert count(raw, target) == 0, "it was copied while nobody read"
+        cpu, t = cpu_of(daemons(p)), time.monotonic()
+    finally:
+        for x in tails:
+            os.kill(x, signal.SIGCONT)
+    wait_for(lambda: count(raw, target) >= n, f"{n} documents of {size} bytes", 120)
+    took = time.monotonic() - t
+    cpu = cpu_of(daemons(p)) - cpu
+    assert count(raw, target) == n
+
+    bodies, begin, c0 = [], time.monotonic(), time.process_time()
+    _, bytes_read = read_log(Raw(p.a), before, bodies)
+    t_read, c_read = time.monotonic() - begin, time.process_time() - c0
+    docs = documents_of(bodies, set(shards_of(p.a, name)))
+    del bodies
+    assert sum(map(len, docs.values())) == n, "the log does not hold them all"
+    size_all = sum(len(d) for v in docs.values() for d in v)
+    requests = []
+    for shard, to in zip(shards_of(p.a, name), shards_of(p.b, "null" + name)):
+        batch, room = [], 0
+        for d in docs.get(shard, ()):
+            batch.append(d)
+            room += len(d)
+            if room > 2**20:
+                requests.append((to, b"[" + b",".join(batch) + b"]"))
+                batch, room = [], 0
+        if batch:
+            requests.append((to, b"[" + b",".join(batch) + b"]"))
+    raw, begin, c0 = Raw(p.b), time.monotonic(), time.process_time()
+    for to, body in requests:
+        r, answer = raw.ask("POST", write_path(to), body)
+        assert r.status in (201, 202) and \
+            r.getheader("x-arango-error-codes") is None, answer[:300]
+    t_write, c_write = time.monotonic() - begin, time.process_time() - c0
+    assert count(raw, shards_of(p.b, "null" + name)) == n
+    slow = max(t_read, t_write)
+    result(f"pipeline_{label}", n / took, "documents/s")
+    result(f"pipeline_{label}_bytes", size_all / took / 1e6, "MB/s",
+           f"null_{'write' if t_write > t_read else 'read'}_{label}", slow / took)
+    result(f"pipeline_{label}_cpu", cpu / (size_all / GIB), "CPU-s/GiB",
+           f"null_stages_cpu_{label}", cpu / max(c_read + c_write, 1e-3))
+    result(f"null_read_{label}", bytes_read / t_read / 1e6, "MB/s")
+    result(f"null_write_{label}", size_all / t_write / 1e6, "MB/s")
+    result(f"null_stages_cpu_{label}", (c_read + c_write) / (size_all / GIB),
+           "CPU-s/GiB")
+
+
+def make_null(p, name):
+    """Where the null stage writes: a collection at the target that nobody
+    replicates would be dropped, so the source has it, too, and leaves it
+    empty."""
+    make(p.a, DB, "null" + name, 4, 1)
+
+
+# ---- lag ------------------------------------------------------------------------------------
+
+class Steady(threading.Thread):
+    """So many inserts a second into one shard of the source, at its leader; a
+    thread of its own measures when some of them are in the target."""
+
+    def __init__(self, p, rate, shard):
+        super().__init__(daemon=True)
+        self.raw, self.rate, self.shard = Raw(p.a), rate, shard
+        self.ending, self.n, self.late = False, 0, 0
+        self.lock, self.newest = threading.Lock(), None
+
+    def run(self):
+        per = max(1, self.rate // 100)          # a hundred requests a second
+        begin, i = time.monotonic(), 0
+        while not self.ending:
+            i += 1
+            key = f"{self.rate}-{i}"
+            docs = ",".join('{"_key":"%s%s","v":%d,"text":"%s"}' % (
+                key, "-%d" % k if k else "", k, "x" * 120) for k in range(per))
+            r, body = self.raw.ask("POST", f"/_db/{DB}/_api/document/{self.shard}"
+                                   "?silent=true", "[" + docs + "]")
+            assert r.status in (201, 202), body[:200]
+            self.n += per
+            with self.lock:
+                self.newest = (key, time.monotonic())
+            wait = begin + i * per / self.rate - time.monotonic()
+            if wait > 0:
+                time.sleep(wait)
+            else:
+                self.late += 1
+
+
+def measure_lag(p, rate, source_shard, target_shard):
+    w, raw, lags, last = Steady(p, rate, source_shard), Raw(p.b), [], None
+    path = f"/_db/{DB}/_api/document/{target_shard}/"
+    w.start()
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        with w.lock:
+            newest = w.newest
+        if newest is None or newest == last:
+            time.sleep(0.0005)
+            continue
+        last = newest
+        key, t = newest
+        while True:
+            r, _ = raw.ask("HEAD", path + key)
+            now = time.monotonic()
+            if r.status == 200:
+                lags.append((now - t) * 1000)
+                break
+            assert now - t < 30, "it never came"
+            time.sleep(0.0005)
+    w.ending = True
+    w.join(10)
+    lags.sort()
+    assert len(lags) > 10, "too few were measured"
+    note(f"   {w.n} written in {SECONDS:.0f} s ({w.late} requests were late), "
+         f"{len(lags)} measured")
+    return lags[len(lags) // 2], lags[int(len(lags) * 0.99)], lags[-1]
+
+
+class NullTail(threading.Thread):
+    """Reads the log, takes the documents of one shard, writes them to another:
+    what cannot be done with less."""
+
+    def __init__(self, p, source_shard, target_shard):
+        super().__init__(daemon=True)
+        self.a, self.b = Raw(p.a), Raw(p.b)
+        self.source, self.target = source_shard, target_shard
+        self.at, self.ending = last_tick(p.a), False
+
+    def run(self):
+        while not self.ending:
+            keep = []
+            at, n = read_log(self.a, self.at, keep)
+            docs = documents_of(keep, {self.source}).get(self.source, [])
+            self.at = at
+            if docs:
+                r, body = self.b.ask("POST", write_path(self.target),
+                                     b"[" + b",".join(docs) + b"]")
+                assert r.status in (201, 202), body[:200]
+            else:
+                time.sleep(0.001)
+
+
+def lag(p):
+    make(p.a, DB, "lag", 1, 1)
+    make(p.a, DB, "lagnull", 1, 1)
+    p.wait_running(60)
+    source, target = (shards_of(c, "lag")[0] for c in (p.a, p.b))
+    null_target = shards_of(p.b, "lagnull")[0]
+    for rate in (1000, 5000):
+        ours = measure_lag(p, rate, source, target)
+        note(f"   lag at {rate}/s: " + ", ".join(f"{x:.1f}" for x in ours) + " ms")
+        stopped = sorted(daemons(p))
+        for x in stopped:
+            os.kill(x, signal.SIGSTOP)
+        try:
+            t = NullTail(p, source, null_target)
+            t.start()
+            # its keys are others: the rate is part of them
+            null = measure_lag_null(p, rate, source, null_target)
+            t.ending = True
+            t.join(10)
+        finally:
+            for x in stopped:
+                os.kill(x, signal.SIGCONT)
+        for what, x, y in zip(("p50", "p99", "max"), ours, null):
+            result(f"lag_{rate}_{what}", x, "ms", f"null_lag_{rate}_{what}", x / y)
+            result(f"null_lag_{rate}_{what}", y, "ms")
+        p.wait_running(60)
+        n = count(Raw(p.a), [source])
+        raw = Raw(p.b)
+        wait_for(lambda: count(raw, [target]) == n, "all have come", 60)
+
+
+def measure_lag_null(p, rate, source, target):
+    good(p.a.put(f"/_db/{DB}/_api/collection/lag/truncate"))
+    return measure_lag(p, rate, source, target)
+
+
+# ---- memory, start-up -------------------------------------------------------------------------
+
+def memory(p, when):
+    send, receive = (list(m.find(t).values())
+                     for m, t in ((p.ma, "send"), (p.mb, "receive")))
+    if not send or not receive:
+        note(f"   {when}: no shard processes (they have left)")
+        return
+    s, r = ([private_kib(x) for x in v] for v in (send, receive))
+    result(f"memory_{when}_send", sum(s) / len(s) / 1024, "MiB")
+    result(f"memory_{when}_receive", sum(r) / len(r) / 1024, "MiB")
+    result(f"memory_{when}_pair_max", (max(s) + max(r)) / 1024, "MiB")
+    for m in p.masters:
+        result(f"memory_{when}_daemon_{m.name}",
+               sum(map(private_kib, m.holders())) / 1024, "MiB")
+
+
+def startup(p):
+    """Another database of many shards, then both daemons at once."""
+    per = 10
+    make_database(p.a, "many")
+    for i in range(max(1, SHARDS // per)):
+        make(p.a, "many", f"c{i}", per, 1)
+    t = time.monotonic()
+    p.wait_running(240)
+    result("startup_new_shards", time.monotonic() - t, f"s/{SHARDS} shards")
+    memory(p, "idle")
+    for m in p.masters:
+        m.kill()
+    t = time.monotonic()
+    for m in p.masters:
+        m.start()
+    p.wait_running(240)
+    result("startup_restart", time.monotonic() - t, f"s/{SHARDS} shards")
+    pids = daemons(p)
+    c = cpu_of(pids)
+    time.sleep(min(SECONDS, 5))
+    result("idle_cpu", (cpu_of(daemons(p)) - c) / min(SECONDS, 5) * 100,
+           f"% of a core/{SHARDS} shards")
+
+
+with Pair(dbservers=1) as p:
+    make_database(p.a, DB)
+    make(p.a, DB, "first", 1, 1)
+    p.configure()
+    p.wait_running(60)
+    if "throughput" in ONLY:
+        for size in (100, 1024, 10240):
+            note(f"   documents of {size} bytes")
+            throughput(p, size)
+    if "memory" in ONLY:
+        memory(p, "busy")
+    if "lag" in ONLY:
+        lag(p)
+    if "startup" in ONLY:
+        note(f"   {SHARDS} shards start")
+        startup(p)
+    p.command("abort", "sync")
