@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "api/session_priv.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "ipc/codec.h"
 #include "ipc/messages.h"
@@ -224,18 +223,14 @@ static int
 pong(struct session *s, const struct frame *f)
 {
 	struct rbuf	 m = { f->payload, f->len };
-	struct buf	 b = BUF_INIT;
 	uint64_t	 clock;
 	int		 r;
 
 	if ((r = get_u64(&m, &clock)) != 0 || (r = get_end(&m)) != 0)
 		return r;
-	put_u64(&b, clock);
-	put_u64(&b, clock_wall_us());
 	/* On both: whoever reads them sees that neither has broken off. */
-	stream_put(&s->live, MSG_CH_PONG, 0, 0, b.data, b.len);
-	stream_put(&s->bulk, MSG_CH_PONG, 0, 0, b.data, b.len);
-	buf_free(&b);
+	stream_pong(&s->live, clock);
+	stream_pong(&s->bulk, clock);
 	return 0;
 }
 

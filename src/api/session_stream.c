@@ -9,7 +9,9 @@
  * a few at a time.
  */
 #include "api/session_priv.h"
+#include "base/clock.h"
 #include "base/err.h"
+#include "ipc/codec.h"
 #include "ipc/messages.h"
 #include "ipc/peer.h"
 
@@ -71,6 +73,19 @@ stream_begin(struct stream *t, struct http_req *req)
 	http_stream_begin(req, 200, "application/octet-stream", -1);
 	http_stream_on_room(req, on_room, t);
 	http_req_on_close(req, on_close, t);
+	/* The other side sees it begin with the first byte. */
+	stream_pong(t, 0);
+}
+
+void
+stream_pong(struct stream *t, uint64_t clock)
+{
+	struct buf	 b = BUF_INIT;
+
+	put_u64(&b, clock);
+	put_u64(&b, clock_wall_us());
+	stream_put(t, MSG_CH_PONG, 0, 0, b.data, b.len);
+	buf_free(&b);
 }
 
 void
