@@ -47,7 +47,8 @@ def filled_before(p):
 def configure(p):
     r = p.configure()
     assert "Synchronization activated." in r.out, r
-    assert p.read_only(p.b) and not p.read_only(p.a)
+    wait_for(lambda: p.read_only(p.b), "the target is read-only", 5)
+    assert not p.read_only(p.a)
     assert p.status()["status"] in ("initializing", "initial-sync", "running")
     p.configure()               # again changes nothing
     p.wait_running(45)

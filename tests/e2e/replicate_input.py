@@ -134,7 +134,7 @@ def wrong_credentials(p):
 
 
 def source_is_the_target(p):
-    fails(p, 1, "same cluster", source_endpoint=p.mb.url,
+    fails(p, 1, "this cluster itself", source_endpoint=p.mb.url,
           source_cacert=p.kb.path("tls-ca.crt"),
           master_keyfile=p.kb.path("client.keyfile"))
     # a second master of the target's cluster is no other datacenter either
@@ -142,7 +142,7 @@ def source_is_the_target(p):
     second.start()
     second.wait_version()
     wait_for(lambda: len(p.mb.get("/_api/masters").json["masters"]) == 2, "two")
-    fails(p, 1, "same cluster", source_endpoint=second.url,
+    fails(p, 1, "this cluster itself", source_endpoint=second.url,
           source_cacert=p.kb.path("tls-ca.crt"),
           master_keyfile=p.kb.path("client.keyfile"))
     assert second.stop()[0] == 0
