@@ -64,14 +64,30 @@ static const struct conf_option	options[] = {
 	{ .name = "mq.type", .type = CONF_ENUM, .def = "direct",
 	  .choices = mq_types, .arg = "TYPE",
 	  .help = "Kind of message queue." },
+	{ .name = "mq.channel-quota", .type = CONF_BYTES, .def = "4GiB",
+	  .min = 1024 * 1024, .max = INT64_MAX, .arg = "BYTES",
+	  .help = "Disk space of one shard's queue.  A shard that needs more "
+	      "is read again later from the log of its DB-server." },
+	{ .name = "wal.max-hold-bytes", .type = CONF_BYTES, .def = "32GiB",
+	  .max = INT64_MAX, .arg = "BYTES",
+	  .help = "How much of its log a DB-server keeps for a target that "
+	      "is away.  Beyond it the shards concerned are compared "
+	      "instead.  0: without a bound." },
+	{ .name = "wal.max-hold-time", .type = CONF_DURATION, .def = "24h",
+	  .max = INT64_C(31536000000), .arg = "DURATION",
+	  .help = "How long it does.  0: without a bound." },
 	{ .name = "mq.direct-token-ttl", .type = CONF_DURATION, .def = "6h",
 	  .min = 60000, .max = INT64_C(31536000000), .arg = "DURATION",
 	  .help = "Taken for the sake of the ArangoDB Starter.  This version "
 	      "hands out no tokens for message queues." },
 	{ .name = "worker.max-initial-sync-tasks", .type = CONF_INT,
 	  .def = "16", .min = 1, .max = 100000, .arg = "N",
-	  .help = "Taken for the sake of the ArangoDB Starter.  This version "
-	      "does not copy shards." },
+	  .help = "How many shards of a target are compared or copied at the "
+	      "same time." },
+	{ .name = "apply.settle", .type = CONF_DURATION, .def = "2s",
+	  .max = 600000, .arg = "DURATION",
+	  .help = "How long ago a write must have been answered before the "
+	      "source may forget it: ArangoDB answers before it is on disk." },
 	{ .name = "data.dir", .type = CONF_STRING, .flags = CONF_FILE_PATH,
 	  .arg = "DIR", .group = "Process",
 	  .help = "Directory of this master.  Without it: $STATE_DIRECTORY, "
@@ -217,6 +233,13 @@ run(const struct conf *c, void *context)
 		.client_ca_file = conf_string(c, "server.client-cafile"),
 		.master_jwt_file = conf_string(c, "master.jwt-secret"),
 		.monitoring_token = conf_string(c, "monitoring.token"),
+		.max_hold_bytes = conf_bytes(c, "wal.max-hold-bytes"),
+		.max_hold_ms = (uint64_t)conf_duration_ms(c,
+		    "wal.max-hold-time"),
+		.channel_quota = conf_bytes(c, "mq.channel-quota"),
+		.max_initial_sync = (uint32_t)conf_int(c,
+		    "worker.max-initial-sync-tasks"),
+		.settle_ms = (uint32_t)conf_duration_ms(c, "apply.settle"),
 		.version = PACKAGE_VERSION,
 		.build = x->build
 	};

@@ -20,14 +20,20 @@
 #include "ipc/peer.h"
 #include "ipc/rules.h"
 #include "master/control.h"
+#include "master/control_outgoing.h"
+#include "master/control_workers.h"
 
 #define SECRET_MAX_BYTES	4096
+#define SESSION_MAX_BYTES	65536
 #define CALL_MAX_BYTES		((size_t)1024 * 1024 + 65536)
 
 static int	on_call(struct msg_in *);
 
 static const struct msg_rule	 from_api[] = {
 	{ MSG_API_CALL_REQ, 1, 20, CALL_MAX_BYTES, on_call },
+	{ MSG_API_SESSION, 1, 9, SESSION_MAX_BYTES,
+	    control_outgoing_on_session },
+	{ MSG_API_WANT, 1, 20, 1024, control_outgoing_on_want },
 	{ 0, 0, 0, 0, NULL }
 };
 
@@ -175,6 +181,7 @@ control_look(struct control *c)
 		log_notice("master %s: %s", c->id,
 		    leads ? "leads" : "does not lead");
 	c->was_leader = leads;
+	control_outgoing_api(c);
 }
 
 /* masters/<id>: our endpoint, for as long as we live. */
@@ -256,7 +263,50 @@ one_round(struct control *c)
 		keep_lease(c);
 	if (due && register_master(c, &m) == 0)
 		c->renewed_ms = now;
+	/* What changes from now on is read in the next round. */
+	c->state_dirty = false;
 	control_look(c);
+	control_lead_go_on(c);
+}
+
+/* Until there is something to do. */
+static void
+wait_round(struct control *c)
+{
+	uint64_t	 now = loop_now_ms(c->loop), until;
+
+	until = now + CONTROL_LOOK_MS;
+	if (c->trouble != 0 || control_leader_id(c) == NULL ||
+	    (control_is_leader(c) && !control_lead_is_on(c)))
+		until = now + CONTROL_AGAIN_MS;
+	if (c->renewed_ms != 0)
+		until = MIN(until, c->renewed_ms + CONTROL_RENEW_MS);
+	while (!c->stopping && !c->state_dirty &&
+	    fiber_cond_wait_until(&c->wake, until) == 0)
+		;
+}
+
+/* Says when our keys have changed. */
+static void
+watch_fiber(void *arg)
+{
+	static const char *const	 ours[] = { CONTROL_ROOT, NULL };
+	struct control			*c = arg;
+	struct agency_watch		 watch = AGENCY_WATCH_INIT(ours);
+	struct arango_agency		*agency;
+	struct err_msg			 m;
+	int				 r = 0;
+
+	agency = arango_agency_new(c->cluster, &c->cancel);
+	while (!c->stopping) {
+		r = arango_agency_wait(agency, &watch, CONTROL_RENEW_MS, &m);
+		if (r > 0) {
+			c->state_dirty = true;
+			fiber_cond_broadcast(&c->wake);
+		} else if (r < 0)
+			(void)arango_sleep(&c->cancel, CONTROL_AGAIN_MS);
+	}
+	arango_agency_free(&agency);
 }
 
 /*
@@ -275,6 +325,9 @@ leave(struct control *c)
 		return;
 	agency = arango_agency_new(c->cluster, NULL);
 	arango_agency_set_patience(agency, CONTROL_LEAVE_MS);
+	/* All workers are gone: they are stopped before us. */
+	if (c->lease.held)
+		(void)control_lead_note(c, agency, true, &m);
 	if (c->lease.held &&
 	    arango_lease_release(agency, &c->lease, &m) != 0) {
 		log_warning("the lease was not given back: %s", m.text);
@@ -293,6 +346,7 @@ static void
 main_fiber(void *arg)
 {
 	struct control	*c = arg;
+	bool		 watching = false;
 
 	while (!c->stopping) {
 		if (c->agency == NULL) {
@@ -301,9 +355,15 @@ main_fiber(void *arg)
 		}
 		if (!c->checked && !find_cluster(c))
 			break;
-		if (c->checked)
-			one_round(c);
-		(void)arango_sleep(&c->cancel, CONTROL_LOOK_MS);
+		if (!c->checked) {
+			(void)arango_sleep(&c->cancel, CONTROL_AGAIN_MS);
+			continue;
+		}
+		if (!watching)
+			fiber_spawn(c->loop, watch_fiber, c);
+		watching = true;
+		one_round(c);
+		wait_round(c);
 	}
 	leave(c);
 	loop_stop(c->loop);
@@ -338,7 +398,7 @@ on_connect(void *arg, const char *name, unsigned class, uint32_t generation,
 	struct control	*c = arg;
 
 	if (class != DAEMON_API) {
-		close(fd);
+		control_workers_connected(c, name, class, generation, fd);
 		return;
 	}
 	if (c->api != NULL)
@@ -349,6 +409,7 @@ on_connect(void *arg, const char *name, unsigned class, uint32_t generation,
 	    PEER_HIGH_BYTES);
 	if (peer_attach(c->api, c->loop) != 0)
 		peer_free(&c->api);
+	control_outgoing_api(c);
 }
 
 static int
@@ -388,9 +449,17 @@ on_stop(void *arg, enum proc_stop_why why)
 	struct control	*c = arg;
 
 	c->stopping = true;
+	control_lead_check(c);
 	arango_cancel(&c->cancel);
+	fiber_cond_broadcast(&c->wake);
 	if (why == PROC_STOP_ORPHANED || c->agency == NULL)
 		loop_stop(c->loop);
+}
+
+static void
+on_lead_timer(void *arg)
+{
+	control_lead_check(arg);
 }
 
 int
@@ -411,6 +480,9 @@ control_main(struct member *m)
 		.path = CONTROL_ROOT "/leader", .value = c->id_json,
 		.ttl_s = CONTROL_TTL_S
 	};
+	control_workers_init(c);
+	c->lead_timer = loop_timer_new(c->loop, on_lead_timer, c);
+	loop_timer_start_periodic(c->lead_timer, CONTROL_LEASE_CHECK_MS);
 	member_on_connect(m, on_connect, c);
 	member_on_file(m, on_file, c);
 	proc_child_on_stop(m->child, on_stop, c);

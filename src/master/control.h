@@ -24,7 +24,12 @@
 #define CONTROL_ROOT		"/arangodb/arangosync"
 #define CONTROL_TTL_S		30	/* of leader and masters/<id> */
 #define CONTROL_RENEW_MS	10000
-#define CONTROL_LOOK_MS		1000	/* who does not lead looks that often */
+/* Our keys are read when they change; at least that often, as keys that run
+ * out may do so silently. */
+#define CONTROL_LOOK_MS		5000
+/* After trouble, and when nobody leads. */
+#define CONTROL_AGAIN_MS	1000
+#define CONTROL_LEASE_CHECK_MS	250
 /* Time for giving the lease back when we stop. */
 #define CONTROL_LEAVE_MS	3000
 /* /_api/health tells that the agency is away after that time. */
@@ -32,6 +37,7 @@
 #define CONTROL_MESSAGE_TIMEOUT_NS	((int64_t)3600 * 1000000000)
 
 struct control_incoming;
+struct loop_timer;
 struct control_outgoing;
 struct control_pool;
 struct control_watch;
@@ -58,6 +64,9 @@ struct control {
 	bool		 was_leader;	/* as last logged */
 	int		 trouble;	/* why the agency is away, or 0 */
 	struct err_msg	 why;
+	struct fiber_cond wake;		/* of the main fiber */
+	bool		 state_dirty;	/* our keys may have changed */
+	struct loop_timer *lead_timer;
 	bool		 stopping;
 	int		 exit;		/* enum proc_exit */
 
@@ -66,6 +75,8 @@ struct control {
 	struct control_watch *watch;	/* control_topology.c */
 	struct control_outgoing *outgoing;	/* control_outgoing.c */
 	struct control_incoming *incoming;	/* control_incoming.c */
+	char		*identity;	/* control_outgoing.c: as told to api */
+	uint64_t	 api_told;	/* ... on that connection */
 	bool		 parts_on;	/* control_lead.c: they have begun */
 	uint64_t	 lead_from_ms;	/* ... or may begin then; 0: not */
 	char		 cluster_id[64];	/* "" until it was read */
@@ -91,16 +102,22 @@ const char *control_leader_id(const struct control *c);
 const char *control_leader_endpoint(const struct control *c);
 bool	control_is_leader(const struct control *c);
 int64_t	control_message_timeout_ns(const struct control *c);
+/* Endpoints of all masters, for other datacenters: a list, the caller's. */
+struct json_object *control_endpoints(const struct control *c);
 /* Value at a path of names below CONTROL_ROOT, NULL at the end; or NULL. */
 struct json_object *control_state_at(const struct control *c, ...)
 	    __attribute__((sentinel));
 
 /*
- * control_lead.c: parts that live while we lead.  Called whenever we may have
- * begun or ceased to: begins them in the order of its table, ends them in the
- * other one.  A part adds itself as a row there.
+ * control_lead.c: parts that live while we lead; rows of a table there.
+ * check() ends them when the lease is lost; go_on() begins them, too, as soon
+ * as nobody else's processes can be left, and may wait.
  */
 void	control_lead_check(struct control *c);
+void	control_lead_go_on(struct control *c);
+/* Remember in the agency that we lead, or that we left in order.  Waits. */
+int	control_lead_note(struct control *c, struct arango_agency *agency,
+	    bool left, struct err_msg *m);
 /* They have begun: we lead, and nobody else's processes are left (R23). */
 bool	control_lead_is_on(const struct control *c);
 

@@ -12,11 +12,12 @@
 #include <string.h>
 
 #include "base/fsx.h"
+#include "base/str.h"
 #include "json/get.h"
 #include "master/control.h"
 
 #define ROLE_TIMEOUT_MS		10000
-#define CLUSTER_ID_MAX_BYTES	64
+#define CLUSTER_ID_MAX_BYTES	63
 
 /* 0; ERR_USAGE: it will never be; others: not now. */
 static int
@@ -111,8 +112,8 @@ control_check_cluster(struct control *c, struct err_msg *m)
 	if (*id == '\0' || strlen(id) > CLUSTER_ID_MAX_BYTES)
 		r = err_set(m, ERR_BAD_STATE, "the agency does not say which "
 		    "cluster this is");
-	else
-		r = check_id(c, id, m);
+	else if ((r = check_id(c, id, m)) == 0)
+		str_copy(c->cluster_id, sizeof(c->cluster_id), id);
 	json_object_put(o);
 	return r;
 }

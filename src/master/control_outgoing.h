@@ -14,6 +14,7 @@
 #include "ipc/rules.h"
 #include "master/control.h"
 
+struct arango_topology;
 struct json_object;
 
 /*
@@ -21,6 +22,9 @@ struct json_object;
  * full: with the shards.  Never NULL.
  */
 struct json_object *control_outgoing_info(struct control *c, bool full);
+/* Our datacenter as in GET /_api/sync/shards (product reference 3.4): {"id",
+ * "databases"}; the caller's. */
+struct json_object *control_shards_of(const struct arango_topology *t);
 /* Append the tasks of the source's side to the list of GET /_api/task. */
 void	control_outgoing_tasks(struct control *c, struct json_object *list);
 
@@ -44,7 +48,8 @@ int	control_outgoing_delete(struct control_call *call,
 /* Messages of api; ctx is the struct control. */
 int	control_outgoing_on_session(struct msg_in *in);
 int	control_outgoing_on_want(struct msg_in *in);
-/* api is there (again): it must know who we are. */
+/* Tell api who we are, unless it knows: it is there (again), or something may
+ * have changed. */
 void	control_outgoing_api(struct control *c);
 void	control_outgoing_begin(struct control *c);
 void	control_outgoing_end(struct control *c);

@@ -62,3 +62,26 @@ control_message_timeout_ns(const struct control *c)
 	ns = json_object_get_int64(o);
 	return ns > 0 ? ns : CONTROL_MESSAGE_TIMEOUT_NS;
 }
+
+/* Ours as --master.endpoint says, else those of all masters. */
+struct json_object *
+control_endpoints(const struct control *c)
+{
+	const char *const	*p = c->conf->master_endpoints;
+	struct json_object	*masters, *list = json_object_new_array();
+
+	for (; p != NULL && *p != NULL; p++)
+		json_object_array_add(list, json_object_new_string(*p));
+	masters = control_state_at(c, "masters", NULL);
+	if (json_object_array_length(list) == 0 &&
+	    json_object_is_type(masters, json_type_object)) {
+		json_object_object_foreach(masters, id, endpoint) {
+			(void)id;
+			json_object_array_add(list, json_object_get(endpoint));
+		}
+	}
+	if (json_object_array_length(list) == 0)
+		json_object_array_add(list,
+		    json_object_new_string(c->conf->server_endpoint));
+	return list;
+}

@@ -67,6 +67,11 @@ struct daemon_conf {
 	const char	*client_ca_file;	/* NULL: no client certificates */
 	const char	*master_jwt_file;	/* NULL: no JWTs of ours */
 	const char	*monitoring_token;	/* NULL: none */
+	/* What a target that is away may cost (R3, R4); 0: no bound. */
+	uint64_t	 max_hold_bytes, max_hold_ms;	/* per DB-server */
+	uint64_t	 channel_quota;		/* bytes of one queue */
+	uint32_t	 max_initial_sync;	/* shards repaired at a time */
+	uint32_t	 settle_ms;		/* R14 */
 	const char	*version;		/* "0.1.0" */
 	const char	*build;
 };
