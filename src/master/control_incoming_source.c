@@ -1,0 +1,284 @@
+/*
+ * control_incoming_source.c - requests to the masters of the source.
+ *
+ * With the client certificate that configure sync gave us, over TLS that is
+ * verified with the authorities that it gave.  A follower passes on what only
+ * its leader can answer.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "ev/loop.h"
+#include "http/client.h"
+#include "http/ossl.h"
+#include "http/url.h"
+#include "json/get.h"
+#include "master/control_incoming_priv.h"
+
+#define MASTER_PORT		8629
+#define CONNECT_MS		5000
+#define TIMEOUT_MS		20000
+#define ANSWER_MAX_BYTES	((size_t)64 * 1024 * 1024)
+
+struct waiting {
+	struct waiting	*next;
+	struct fiber	*fiber;
+	struct http_call *call;
+	bool		 done;
+	int		 err, status;
+	struct err_msg	 msg;
+	struct buf	 body;
+};
+
+struct incoming_source {
+	struct loop	*loop;
+	struct http_client *client;
+	char		**endpoints;
+	size_t		 n, good;	/* good: answered last */
+	unsigned	 refs;
+	bool		 closed;
+	struct waiting	*waits;
+};
+
+/* ---- making ------------------------------------------------------------------ */
+
+static int
+take_endpoints(struct incoming_source *s, struct json_object *list,
+    struct err_msg *m)
+{
+	struct err_msg	 why = { "" };
+	const char	*text;
+	size_t		 i;
+	int		 r;
+
+	s->n = json_object_array_length(list);
+	s->endpoints = xcalloc(s->n, sizeof(*s->endpoints));
+	for (i = 0; i < s->n; i++) {
+		text = json_object_get_string(json_object_array_get_idx(list,
+		    i));
+		r = text == NULL ? err_set(&why, ERR_FORMAT, "null") :
+		    url_from_endpoint(text, MASTER_PORT, &s->endpoints[i],
+		    &why);
+		if (r != 0)
+			return err_set(m, r, "Invalid source: %.400s",
+			    why.text);
+		if (!str_starts_with(s->endpoints[i], "https://"))
+			return err_set(m, ERR_FORMAT, "Invalid source: "
+			    "\"%.200s\" is not https", text);
+	}
+	return 0;
+}
+
+static int
+open_client(struct incoming_source *s, struct json_object *conf,
+    struct err_msg *m)
+{
+	struct http_client_opts	 o = HTTP_CLIENT_OPTS_INIT;
+	struct err_msg		 why = { "" };
+	struct buf		 pair = BUF_INIT;
+	const char		*ca;
+	int			 r;
+
+	ca = json_string_or(conf, "authentication.caCertificate", "");
+	buf_printf(&pair, "%s\n%s",
+	    json_string_or(conf, "authentication.clientCertificate", ""),
+	    json_string_or(conf, "authentication.clientKey", ""));
+	o.ca_pem = ca;
+	o.ca_pem_len = strlen(ca);
+	o.cert_pem = (const char *)pair.data;
+	o.cert_pem_len = pair.len;
+	r = http_client_new(s->loop, &o, &s->client, &why);
+	OPENSSL_cleanse(pair.data, pair.len);
+	buf_free(&pair);
+	return r == 0 ? 0 : err_set(m, r, "the credentials for the source "
+	    "cannot be used: %.400s", why.text);
+}
+
+int
+incoming_source_new(struct control *c, struct json_object *conf,
+    struct incoming_source **out, struct err_msg *m)
+{
+	struct incoming_source	*s = xcalloc(1, sizeof(*s));
+	struct json_object	*list = json_at(conf, "source");
+	int			 r;
+
+	s->loop = c->loop;
+	s->refs = 1;
+	if (!json_object_is_type(list, json_type_array) ||
+	    json_object_array_length(list) == 0)
+		r = err_set(m, ERR_FORMAT, "source missing");
+	else if ((r = take_endpoints(s, list, m)) == 0)
+		r = open_client(s, conf, m);
+	if (r != 0)
+		incoming_source_free(&s);
+	*out = s;
+	return r;
+}
+
+static void
+release(struct incoming_source *s)
+{
+	size_t	 i;
+
+	if (--s->refs > 0)
+		return;
+	for (i = 0; i < s->n && s->endpoints != NULL; i++)
+		free(s->endpoints[i]);
+	free(s->endpoints);
+	http_client_free(&s->client);
+	free(s);
+}
+
+/* Ends the calls under way, too. */
+void
+incoming_source_free(struct incoming_source **sp)
+{
+	struct incoming_source	*s = *sp;
+	struct waiting		*w;
+
+	*sp = NULL;
+	if (s == NULL)
+		return;
+	s->closed = true;
+	for (w = s->waits; w != NULL; w = w->next) {
+		if (w->done)
+			continue;
+		http_call_cancel(&w->call);
+		w->done = true;
+		w->err = err_set(&w->msg, ERR_CANCELLED, "cancelled");
+		fiber_wake(w->fiber);
+	}
+	release(s);
+}
+
+/* ---- asking ------------------------------------------------------------------- */
+
+static void
+on_done(void *arg, struct http_result *res)
+{
+	struct waiting	*w = arg;
+
+	w->done = true;
+	w->call = NULL;
+	w->err = res->err;
+	w->msg = res->msg;
+	w->status = res->status;
+	w->body = res->body;
+	res->body = (struct buf)BUF_INIT;
+	fiber_wake(w->fiber);
+}
+
+static void
+ask_one(struct incoming_source *s, const struct incoming_ask *q,
+    const char *endpoint, struct waiting *w)
+{
+	static const char *const  headers[] = {
+		"X-Allow-Forward-To-Leader: true", "Accept: application/json",
+		"Content-Type: application/json", NULL
+	};
+	struct http_call_opts	  o = HTTP_CALL_OPTS_INIT;
+	struct waiting		**p;
+	char			 *url = xasprintf("%s%s", endpoint, q->path);
+
+	memset(w, 0, sizeof(*w));
+	o.method = q->method == NULL ? "GET" : q->method;
+	o.url = url;
+	o.headers = headers;
+	o.body = q->body;
+	o.body_len = q->body == NULL ? 0 : strlen(q->body);
+	o.connect_timeout_ms = CONNECT_MS;
+	o.total_timeout_ms = q->timeout_ms == 0 ? TIMEOUT_MS : q->timeout_ms;
+	o.max_body_bytes = ANSWER_MAX_BYTES;
+	o.may_repeat = true;
+	o.on_done = on_done;
+	o.arg = w;
+	w->fiber = fiber_self();
+	w->err = s->closed ? err_set(&w->msg, ERR_CANCELLED, "cancelled") :
+	    http_client_start(s->client, &o, &w->call, &w->msg);
+	free(url);
+	if (w->err != 0)
+		return;
+	w->next = s->waits;
+	s->waits = w;
+	while (!w->done)
+		fiber_suspend();
+	for (p = &s->waits; *p != w; p = &(*p)->next)
+		;
+	*p = w->next;
+}
+
+/* The words of an answer that says no. */
+static int
+refused(const struct waiting *w, const char *endpoint, struct err_msg *m)
+{
+	struct json_object	*o = NULL;
+	const char		*text = "";
+
+	if (json_parse((const char *)w->body.data, w->body.len, &o,
+	    NULL) == 0 && json_object_is_type(o, json_type_object))
+		text = json_string_or(o, "Error", "");
+	if (*text != '\0')
+		err_set(m, ERR_HTTP, "source %.150s: %.300s", endpoint, text);
+	else
+		err_set(m, ERR_HTTP, "source %.150s: status %d", endpoint,
+		    w->status);
+	json_object_put(o);
+	return ERR_HTTP;
+}
+
+static int
+take_answer(const struct waiting *w, const char *endpoint,
+    struct json_object **out, struct err_msg *m)
+{
+	struct err_msg	 why = { "" };
+	int		 r;
+
+	if (out == NULL)
+		return 0;
+	r = json_parse((const char *)w->body.data, w->body.len, out, &why);
+	if (r == 0 && json_object_is_type(*out, json_type_object))
+		return 0;
+	json_object_put(*out);
+	*out = NULL;
+	return err_set(m, ERR_FORMAT, "source %.150s: the answer is no JSON "
+	    "object: %.200s", endpoint, why.text);
+}
+
+int
+incoming_source_call(struct incoming_source *s, struct incoming_ask *q,
+    struct json_object **out, struct err_msg *m)
+{
+	struct waiting	*w = xcalloc(1, sizeof(*w));
+	const char	*endpoint;
+	size_t		 i, at, first = s->good;
+	int		 r = ERR_NOT_FOUND;
+
+	if (out != NULL)
+		*out = NULL;
+	s->refs++;
+	for (i = 0; i < s->n; i++) {
+		at = (first + i) % s->n;
+		endpoint = s->endpoints[at];
+		ask_one(s, q, endpoint, w);
+		q->status = w->status;
+		if (w->err != 0)
+			r = err_set(m, w->err, "source %.150s: %.340s",
+			    endpoint, w->msg.text);
+		else if (w->status == 200)
+			r = take_answer(w, endpoint, out, m);
+		else
+			r = refused(w, endpoint, m);
+		buf_free(&w->body);
+		if (w->err == ERR_CANCELLED)
+			break;
+		if (w->err == 0 && w->status < 500 && w->status != 408) {
+			s->good = at;
+			break;
+		}
+	}
+	release(s);
+	free(w);
+	return r;
+}
