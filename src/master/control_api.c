@@ -2,18 +2,21 @@
  * control_api.c - what operators ask, answered from the state.  Paths, fields
  * and statuses: product reference, section 3.
  */
-#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "ev/loop.h"
+#include "http/url.h"
 #include "ipc/codec.h"
-#include "ipc/peer.h"
 #include "ipc/messages.h"
+#include "ipc/peer.h"
 #include "json/get.h"
 #include "master/control.h"
+#include "master/control_incoming.h"
+#include "master/control_outgoing.h"
 
 enum {
 	CALL_LEADER	= 1	/* only the leader can answer */
@@ -27,12 +30,39 @@ struct route {
 	int		(*fn)(struct control_call *, struct json_object **out);
 };
 
-static int
-say(struct json_object **out, int status, const char *text)
+int
+control_say(struct json_object **out, int status, const char *fmt, ...)
 {
+	char	 text[1024];
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
 	*out = json_object_new_object();
 	json_object_object_add(*out, "Error", json_object_new_string(text));
 	return status;
+}
+
+static int
+say(struct json_object **out, int status, const char *text)
+{
+	return control_say(out, status, "%s", text);
+}
+
+char *
+control_param(const struct control_call *call, const char *name)
+{
+	struct url_query	 q = URL_QUERY_INIT;
+	const char		*v = NULL;
+	char			*copy = NULL;
+
+	if (call->query != NULL && url_query_parse(call->query,
+	    strlen(call->query), &q) == 0 &&
+	    (v = url_query_get(&q, name)) != NULL)
+		copy = xstrdup(v);
+	url_query_free(&q);
+	return copy;
 }
 
 /* ---- masters ----------------------------------------------------------------------- */
@@ -111,13 +141,6 @@ get_workers(struct control_call *call, struct json_object **out)
 	return 200;
 }
 
-/* There are none while nothing is synchronised; the key is absent then. */
-static int
-get_tasks(struct control_call *call, struct json_object **out)
-{
-	return 200;
-}
-
 /* What is wrong with the agency, as far as we know. */
 static int
 say_away(const struct control *c, struct json_object **out)
@@ -155,9 +178,8 @@ get_message_timeout(struct control_call *call, struct json_object **out)
 	return 200;
 }
 
-/* The body as an object, or NULL. */
-static struct json_object *
-body_of(struct control_call *call)
+struct json_object *
+control_body(struct control_call *call)
 {
 	struct json_object	*o = NULL;
 
@@ -177,7 +199,7 @@ static int
 put_message_timeout(struct control_call *call, struct json_object **out)
 {
 	struct agency_trx	 t = AGENCY_TRX_INIT;
-	struct json_object	*o = body_of(call), *v;
+	struct json_object	*o = control_body(call), *v;
 	struct err_msg		 m = { "" };
 	int			 r;
 
@@ -203,95 +225,6 @@ put_message_timeout(struct control_call *call, struct json_object **out)
 	return 200;
 }
 
-/* ---- synchronisation ------------------------------------------------------------------ */
-
-static int
-get_sync(struct control_call *call, struct json_object **out)
-{
-	*out = json_object_new_object();
-	json_object_object_add(*out, "source", json_object_new_array());
-	json_object_object_add(*out, "status",
-	    json_object_new_string("inactive"));
-	return 200;
-}
-
-static const char *
-string_at(struct json_object *o, const char *name)
-{
-	struct json_object	*v;
-
-	if (!json_object_is_type(o, json_type_object) ||
-	    !json_object_object_get_ex(o, name, &v) ||
-	    !json_object_is_type(v, json_type_string) ||
-	    json_object_get_string_len(v) == 0)
-		return NULL;
-	return json_object_get_string(v);
-}
-
-/* What is wrong with a request to configure, as the original says it. */
-static const char *
-configure_fault(struct json_object *o)
-{
-	struct json_object	*source, *auth = NULL;
-
-	if (!json_object_object_get_ex(o, "source", &source) ||
-	    !json_object_is_type(source, json_type_array) ||
-	    json_object_array_length(source) == 0)
-		return "source missing: bad request";
-	json_object_object_get_ex(o, "authentication", &auth);
-	if (string_at(auth, "clientCertificate") == NULL)
-		return "clientCertificate missing: bad request";
-	if (string_at(auth, "clientKey") == NULL)
-		return "clientKey missing: bad request";
-	if (string_at(auth, "caCertificate") == NULL)
-		return "caCertificate missing: bad request";
-	return NULL;
-}
-
-static int
-post_sync(struct control_call *call, struct json_object **out)
-{
-	struct json_object	*o = body_of(call);
-	const char		*fault;
-
-	fault = o == NULL ? "the body is not a JSON object: bad request" :
-	    configure_fault(o);
-	json_object_put(o);
-	if (fault != NULL)
-		return say(out, 400, fault);
-	return say(out, 501, "this version of arangosync does not synchronise "
-	    "yet; nothing was changed");
-}
-
-/* Nothing to stop: that is what was wanted. */
-static int
-nothing_to_do(struct control_call *call, struct json_object **out)
-{
-	return 200;
-}
-
-static int
-post_barrier(struct control_call *call, struct json_object **out)
-{
-	return say(out, 412, "synchronization is not running: precondition "
-	    "failed");
-}
-
-static int
-get_barrier(struct control_call *call, struct json_object **out)
-{
-	*out = json_object_new_object();
-	json_object_object_add(*out, "SourceServerReadonly",
-	    json_object_new_boolean(0));
-	return 200;
-}
-
-static int
-unknown_target(struct control_call *call, struct json_object **out)
-{
-	return say(out, 404, "no synchronization to that target: not found");
-}
-
 /* ---- dispatch --------------------------------------------------------------------------- */
 
 static const struct route	 routes[] = {
@@ -300,16 +233,34 @@ static const struct route	 routes[] = {
 	{ "GET", "/_api/endpoints", 0, get_endpoints },
 	{ "GET", "/_api/leader/endpoint", 0, get_leader_endpoint },
 	{ "GET", "/_api/worker", CALL_LEADER, get_workers },
-	{ "GET", "/_api/task", CALL_LEADER, get_tasks },
+	{ "GET", "/_api/task", CALL_LEADER, control_incoming_get_tasks },
 	{ "GET", "/_api/message-timeout", CALL_LEADER, get_message_timeout },
 	{ "PUT", "/_api/message-timeout", CALL_LEADER, put_message_timeout },
-	{ "GET", "/_api/sync", CALL_LEADER, get_sync },
-	{ "POST", "/_api/sync", CALL_LEADER, post_sync },
-	{ "DELETE", "/_api/sync", CALL_LEADER, nothing_to_do },
-	{ "GET", "/_api/sync/barrier", CALL_LEADER, get_barrier },
-	{ "POST", "/_api/sync/barrier", CALL_LEADER, post_barrier },
-	{ "DELETE", "/_api/sync/barrier", CALL_LEADER, nothing_to_do },
-	{ "DELETE", "/_api/sync/outgoing/*", CALL_LEADER, unknown_target }
+	{ "GET", "/_api/sync", CALL_LEADER, control_incoming_get },
+	{ "POST", "/_api/sync", CALL_LEADER, control_incoming_configure },
+	{ "DELETE", "/_api/sync", CALL_LEADER, control_incoming_stop },
+	{ "GET", "/_api/sync/barrier", CALL_LEADER,
+	    control_incoming_get_barrier },
+	{ "POST", "/_api/sync/barrier", CALL_LEADER,
+	    control_incoming_post_barrier },
+	{ "DELETE", "/_api/sync/barrier", CALL_LEADER,
+	    control_incoming_delete_barrier },
+	{ "GET", "/_api/sync/shards", CALL_LEADER, control_incoming_shards },
+	{ "GET", "/_api/sync/database/*", CALL_LEADER,
+	    control_incoming_shard },
+	{ "PUT", "/_api/sync/database/*", CALL_LEADER,
+	    control_incoming_shard },
+	{ "DELETE", "/_api/sync/outgoing/*", CALL_LEADER,
+	    control_outgoing_delete },
+	/* Masters of other datacenters. */
+	{ "GET", "/_x/v1/info", CALL_LEADER, control_outgoing_get_info },
+	{ "GET", "/_x/v1/shards", CALL_LEADER, control_outgoing_get_shards },
+	{ "POST", "/_x/v1/barrier/*", CALL_LEADER,
+	    control_outgoing_post_barrier },
+	{ "GET", "/_x/v1/barrier/*", CALL_LEADER,
+	    control_outgoing_get_barrier },
+	{ "DELETE", "/_x/v1/barrier/*", CALL_LEADER,
+	    control_outgoing_delete_barrier }
 };
 
 static bool
