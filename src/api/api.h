@@ -30,6 +30,7 @@ struct peer;
 #define API_CONNECTIONS_MAX	1024
 #define API_REQUEST_TIMEOUT_MS	60000
 #define API_CONTROL_TIMEOUT_MS	30000
+#define API_CONTROL_LONG_MS	(24 * 3600 * 1000)
 
 enum api_who {
 	API_NOBODY,

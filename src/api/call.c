@@ -12,6 +12,7 @@
 #include "api/api.h"
 #include "api/session.h"
 #include "base/err.h"
+#include "base/str.h"
 #include "ev/fiber.h"
 #include "ev/loop.h"
 #include "ipc/codec.h"
@@ -140,6 +141,22 @@ on_timeout(void *arg)
 	end_call(call->api, call);
 }
 
+/*
+ * Comparing a shard and cancelling take as long as the caller allows, and
+ * control keeps that time; a control that is stuck is noticed by others.
+ */
+static uint32_t
+patience_ms(struct http_req *req, uint32_t usual_ms)
+{
+	const char	*path = http_req_path(req);
+
+	if (str_ends_with(path, "/checksum") ||
+	    (http_req_method(req) == HTTP_DELETE &&
+	    strcmp(path, "/_api/sync") == 0))
+		return API_CONTROL_LONG_MS;
+	return usual_ms;
+}
+
 /* Waits; call->status 0 when control did not answer. */
 static void
 ask(struct api *a, struct http_req *req, enum api_who who,
@@ -169,7 +186,7 @@ ask(struct api *a, struct http_req *req, enum api_who who,
 		end_call(a, call);
 	buf_free(&b);
 	timer = loop_timer_new(a->loop, on_timeout, call);
-	loop_timer_start(timer, API_CONTROL_TIMEOUT_MS);
+	loop_timer_start(timer, patience_ms(req, API_CONTROL_TIMEOUT_MS));
 	while (!call->done)
 		fiber_suspend();
 	loop_timer_free(&timer);
@@ -237,7 +254,7 @@ pass_on(struct api *a, struct http_req *req, const char *leader)
 	o.body = http_req_body(req, &len);
 	o.body_len = len;
 	o.body_mode = HTTP_BODY_COPY;
-	o.total_timeout_ms = FORWARD_TIMEOUT_MS;
+	o.total_timeout_ms = patience_ms(req, FORWARD_TIMEOUT_MS);
 	o.max_body_bytes = ANSWER_MAX_BYTES;
 	o.on_done = on_passed;
 	o.arg = &p;
