@@ -1,0 +1,88 @@
+/*
+ * receive_inbox.h - what came down the channel and has not been worked on yet.
+ *
+ * Lines of records and documents of a snapshot are gathered in one block, so
+ * that a record costs no allocation and a batch is whatever has come while the
+ * last one was applied.  The other bulk messages wait in a list.
+ *
+ * Credits (sync/channel.h) are given for what was taken out.  A line that is
+ * longer than the window is let in nevertheless: while a block holds no whole
+ * line nothing could be taken.
+ */
+#ifndef RECEIVE_RECEIVE_INBOX_H
+#define RECEIVE_RECEIVE_INBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "sync/channel.h"
+
+#define INBOX_WINDOW_LIVE	((uint64_t)1536 * 1024)
+#define INBOX_WINDOW_BULK	((uint64_t)2 * 1024 * 1024)
+/* A block larger than this is given back when it is empty. */
+#define INBOX_KEEP_BYTES	((size_t)4 * 1024 * 1024)
+/* No line or document is longer: an answer of arangod is not, either. */
+#define INBOX_LINE_MAX		((size_t)1536 * 1024 * 1024)
+
+struct inbox_block {
+	struct buf	 text;
+	size_t		 whole;		/* of text: lines that are complete */
+	uint64_t	 payload;	/* credit that it holds */
+	bool		 boundary;	/* a response ended in it, */
+	struct sync_pos	 pos;		/* the last one here */
+};
+
+/* SUMS, PAIRS or DOCS. */
+struct inbox_piece {
+	struct inbox_piece *next;
+	uint16_t	 type;
+	size_t		 len;
+	uint8_t		 data[];
+};
+
+struct inbox {
+	struct inbox_block now;
+	/* A cut that is not done parts the stream: what comes behind it. */
+	struct inbox_block later;
+	bool		 parted;
+	struct inbox_block snap;	/* documents of SNAP */
+	struct inbox_piece *first, **last;
+	uint64_t	 pieces_payload;
+	uint64_t	 live_in, bulk_in;	/* since the subscription */
+	uint64_t	 live_said, bulk_said;	/* totals allowed */
+};
+
+void	inbox_init(struct inbox *in);
+/* A new subscription. */
+void	inbox_reset(struct inbox *in);
+void	inbox_free(struct inbox *in);
+
+/*
+ * MSG_CH_RECORD, MSG_CH_SNAP, or a piece.  0; ERR_PROTOCOL when it is more
+ * than was allowed, ERR_TOO_BIG, or what the decoder says.
+ */
+int	inbox_record(struct inbox *in, const void *p, size_t len);
+int	inbox_snap(struct inbox *in, const void *p, size_t len);
+int	inbox_piece(struct inbox *in, uint16_t type, const void *p, size_t len);
+
+/* Is there anything that inbox_take() would give? */
+bool	inbox_has(const struct inbox_block *b);
+/*
+ * Whole lines into out (whose former content is forgotten), and what boundary
+ * was among them.
+ */
+void	inbox_take(struct inbox_block *b, struct buf *out, bool *boundary,
+	    struct sync_pos *pos);
+/* The next piece or NULL; free() it. */
+struct inbox_piece *inbox_next(struct inbox *in);
+
+/* A cut came; it is done: what came behind it is next. */
+void	inbox_part(struct inbox *in);
+void	inbox_join(struct inbox *in);
+
+/* New totals, worth a message: true. */
+bool	inbox_credit(struct inbox *in, uint64_t *live, uint64_t *bulk);
+
+#endif
