@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "cli/remote.h"
 #include "cli/syncinfo.h"
+#include "json/get.h"
 
 #define NS_PER_MS	1000000
 
@@ -38,14 +39,17 @@ static const char *const	heads[] = {
 };
 
 static void
-print_shards(const struct sync_side *s)
+print_shards(const struct sync_side *s, int verbose)
 {
-	struct cli_table	*t = cli_table_new(heads);
+	struct cli_table	*t;
 	const struct sync_shard	*shard;
 	char			 delay[STR_NUMBER_SIZE], a[CLOCK_TEXT_SIZE],
 				 b[CLOCK_TEXT_SIZE];
 	size_t			 i;
 
+	if (!verbose || s->n_shards == 0)
+		return;
+	t = cli_table_new(heads);
 	for (i = 0; i < s->n_shards; i++) {
 		shard = &s->shards[i];
 		cli_table_add(t, shard->database);
@@ -74,7 +78,7 @@ print_safe(const char *label, const char *text)
 }
 
 static void
-print_side(const struct sync_side *s, int verbose)
+print_side(const struct sync_side *s)
 {
 	char		 delay[STR_NUMBER_SIZE];
 	char		*title;
@@ -101,8 +105,28 @@ print_side(const struct sync_side *s, int verbose)
 	}
 	if (s->active_barrier)
 		print_safe("Barrier:", "active; the source is read-only");
-	if (verbose && s->n_shards > 0)
-		print_shards(s);
+}
+
+/*
+ * Ours, beside the original's: what goes wrong for the whole, and what of the
+ * structure the target cannot take.
+ */
+static void
+print_x(struct json_object *root, int verbose)
+{
+	const char		*why = json_string_or(root, "x.message", "");
+	struct json_object	*notes = json_at(root, "x.notes");
+	size_t			 i, n = 0;
+
+	if (*why != '\0')
+		print_safe("Message:", why);
+	if (json_object_is_type(notes, json_type_array))
+		n = json_object_array_length(notes);
+	if (n > 0 && !verbose)
+		printf("  %-10s%zu, shown with --verbose\n", "Notes:", n);
+	for (i = 0; i < n && verbose; i++)
+		print_safe(i == 0 ? "Notes:" : "", json_object_get_string(
+		    json_object_array_get_idx(notes, i)));
 }
 
 static void
@@ -116,10 +140,15 @@ print_info(const struct sync_info *info, int verbose)
 	printf("%s\n", buf_cstr(&line));
 	buf_free(&line);
 	if (info->n_out == 0 || info->in.status != SYNC_INACTIVE ||
-	    !sync_side_is_over(&info->in))
-		print_side(&info->in, verbose);
-	for (i = 0; i < info->n_out; i++)
-		print_side(&info->out[i], verbose);
+	    !sync_side_is_over(&info->in)) {
+		print_side(&info->in);
+		print_x(info->root, verbose);
+		print_shards(&info->in, verbose);
+	}
+	for (i = 0; i < info->n_out; i++) {
+		print_side(&info->out[i]);
+		print_shards(&info->out[i], verbose);
+	}
 }
 
 static int

@@ -83,6 +83,13 @@ def status(s):
             assert ["shop", "orders", "1", "running", "-", "-", "-", "no",
                     "-"] in rows, out
         assert json.loads(s.ok(m, "get", "status", "--json")) == RUNNING
+    x = {"message": "the source does not answer", "notes": ["shop/a: no", "b"]}
+    with s.master({"GET /_api/sync": {**RUNNING, "x": x}}) as m:
+        out = s.ok(m, "get", "status")
+        assert "Message:  the source does not answer\n" in out, out
+        assert "Notes:    2, shown with --verbose\n" in out, out
+        out = s.ok(m, "get", "status", "--verbose")
+        assert "Notes:    shop/a: no\n            b\n" in out, out
 
 
 def target(id, status, shards=(), **more):
