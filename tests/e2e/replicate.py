@@ -108,6 +108,29 @@ def status_for_people(p):
     assert r.code == 0 and "send-shard" in r.out, r
 
 
+def status_for_programs(p):
+    s = p.status()
+    assert s["source"] == [p.source_url], s["source"]
+    assert s["shardsCount"] == s["totalShardsCount"] == len(s["shards"]), s
+    for x in s["shards"]:
+        assert x["status"] == "running" and x["shard_master_known"] is True, x
+        for k in ("last_message", "last_data_change", "last_shard_master_change"):
+            assert x[k].endswith("Z"), x
+    r = p.mb.get("/_api/sync?details=short").json
+    assert "shards" not in r and r["shardsCount"] == s["shardsCount"], r
+    o = p.status(p.ma)["outgoing"]
+    assert len(o) == 1 and o[0]["status"] == "running", o
+    assert p.mb.url in o[0]["endpoint"], o
+    assert p.status(p.ma)["status"] in ("", "inactive")
+    # what operators and their tools look at in the agency
+    a = p.a.agency("/arangodb/arangosync/synchronizationState")
+    b = p.b.agency("/arangodb/arangosync/synchronizationState")
+    assert b["incoming"]["state"] == "running", b
+    assert o[0]["id"] in a["outgoing"]["targets"], a
+    r = p.mb.get("/_api/sync/shards").json["datacenters"]
+    assert len(r) == 2 and set(r[0]["databases"]) == set(r[1]["databases"]), r
+
+
 def check(p):
     p.check_sync()
     # somebody with the secret of the target writes past the read-only mode
@@ -150,5 +173,6 @@ def again(p):
 
 
 run_all("replicate", [filled_before, configure, target_is_read_only,
-                      filled_after, writer, dropped, status_for_people, check,
+                      filled_after, writer, dropped, status_for_people,
+                      status_for_programs, check,
                       stop, again], Pair(), 150)
