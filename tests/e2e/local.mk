@@ -13,7 +13,7 @@ E2E_SHORT += tests/e2e/smoke.py
 LONG_TESTS += tests/e2e/transcripts.py tests/e2e/wal.py tests/e2e/chaos.py tests/e2e/dbserver.py
 LONG_TESTS += tests/e2e/arangojs.py
 LONG_TESTS += tests/e2e/master.py tests/e2e/master_input.py
-LONG_TESTS += tests/e2e/tail_client.py
+LONG_TESTS += tests/e2e/tail_client.py tests/e2e/inventory.py
 E2E_SHORT += tests/e2e/replicate.py
 LONG_TESTS += $(REPLICATE_LONG)
 endif
@@ -35,4 +35,4 @@ tests_e2e_tail_client_SOURCES = tests/e2e/tail_client.c \
 	tests/e2e/tail_client_api.c tests/e2e/tail_client.h
 tests_e2e_tail_client_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/e2e
 tests_e2e_tail_client_LDADD = src/arango/libarango.a $(FOUNDATION_LIBS) $(EXTERNAL_LIBS)
-EXTRA_DIST += tests/e2e/tail_client.py
+EXTRA_DIST += tests/e2e/tail_client.py tests/e2e/inventory.py
