@@ -385,6 +385,7 @@ on_api_lost(struct peer *p, int why, void *arg)
 	if (c->api == p)
 		c->api = NULL;
 	peer_free(&p);
+	control_outgoing_api_lost(c);
 }
 
 static const struct peer_ops	 api_ops = {
@@ -401,8 +402,10 @@ on_connect(void *arg, const char *name, unsigned class, uint32_t generation,
 		control_workers_connected(c, name, class, generation, fd);
 		return;
 	}
-	if (c->api != NULL)
+	if (c->api != NULL) {
 		peer_free(&c->api);
+		control_outgoing_api_lost(c);
+	}
 	c->api_count++;
 	c->api = peer_new(fd, name, &api_ops, c);
 	peer_set_limits(c->api, CALL_MAX_BYTES, PEER_LOW_BYTES,

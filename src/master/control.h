@@ -18,6 +18,7 @@
 #include "arango/agency.h"
 #include "arango/conn.h"
 #include "base/buf.h"
+#include "base/map.h"
 #include "ev/fiber.h"
 #include "master/daemon.h"
 
@@ -75,6 +76,7 @@ struct control {
 	struct control_watch *watch;	/* control_topology.c */
 	struct control_outgoing *outgoing;	/* control_outgoing.c */
 	struct control_incoming *incoming;	/* control_incoming.c */
+	struct map	 sessions;	/* of api: target -> its hello (JSON) */
 	char		*identity;	/* control_outgoing.c: as told to api */
 	uint64_t	 api_told;	/* ... on that connection */
 	bool		 parts_on;	/* control_lead.c: they have begun */

@@ -553,6 +553,15 @@ session_open(struct control_outgoing *o, const char *id,
 	outgoing_flush(o);
 }
 
+static void
+session_closed(struct out_target *t)
+{
+	if (!t->session)
+		return;
+	t->session = false;
+	t->session_ms = loop_now_ms(t->o->c->loop);
+}
+
 int
 control_outgoing_on_session(struct msg_in *in)
 {
@@ -573,18 +582,33 @@ control_outgoing_on_session(struct msg_in *in)
 	    (len != 0 && (r = json_parse((const char *)text, len, &hello,
 	    NULL)) != 0))
 		return r;
-	if (!is_cluster_id(id))
-		r = ERR_FORMAT;
-	else if (o == NULL)
-		;	/* we do not lead: api knows, and ends it */
-	else if (open)
-		session_open(o, id, hello);
-	else if ((t = map_get(&o->targets, id)) != NULL && t->session) {
-		t->session = false;
-		t->session_ms = loop_now_ms(c->loop);
+	if (!is_cluster_id(id)) {
+		json_object_put(hello);
+		return ERR_FORMAT;
 	}
-	json_object_put(hello);
-	return r;
+	/* Also while we do not lead yet: it is not said twice. */
+	json_object_put(open ? map_put(&c->sessions, id, hello) :
+	    map_del(&c->sessions, id));
+	if (!open)
+		json_object_put(hello);
+	if (o != NULL && open)
+		session_open(o, id, hello);
+	else if (o != NULL && (t = map_get(&o->targets, id)) != NULL)
+		session_closed(t);
+	return 0;
+}
+
+void
+control_outgoing_api_lost(struct control *c)
+{
+	struct map_iter	 it;
+
+	MAP_FOREACH(&c->sessions, it)
+		json_object_put(it.value);
+	map_free(&c->sessions, NULL);
+	if (c->outgoing != NULL)
+		MAP_FOREACH(&c->outgoing->targets, it)
+			session_closed(it.value);
 }
 
 static void
@@ -651,6 +675,11 @@ control_outgoing_api(struct control *c)
 
 	if (c->cluster_id[0] == '\0')
 		return;
+	/* An earlier control may have said that we lead, and we may find that
+	 * we still do: then sessions go on. */
+	if (!control_lead_is_on(c) && c->identity == NULL && (leader == NULL ||
+	    strcmp(control_leader_id(c), c->id) == 0))
+		return;
 	o = outgoing_identity(c);
 	json_set_bool(o, "leads", control_lead_is_on(c));
 	if (!control_lead_is_on(c) && leader != NULL)
@@ -706,6 +735,7 @@ void
 control_outgoing_begin(struct control *c)
 {
 	struct control_outgoing	*o = xcalloc(1, sizeof(*o));
+	struct map_iter		 it;
 
 	c->outgoing = o;
 	o->c = c;
@@ -715,6 +745,8 @@ control_outgoing_begin(struct control *c)
 	loop_timer_start_periodic(o->tick, TICK_MS);
 	load_leaders(o);
 	load_targets(o);
+	MAP_FOREACH(&c->sessions, it)
+		session_open(o, it.key, it.value);
 	control_topology_on(c, on_topology);
 	if (c->cluster_version[0] == '\0')
 		fiber_spawn(c->loop, version_fiber, c);

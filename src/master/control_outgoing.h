@@ -51,6 +51,8 @@ int	control_outgoing_on_want(struct msg_in *in);
 /* Tell api who we are, unless it knows: it is there (again), or something may
  * have changed. */
 void	control_outgoing_api(struct control *c);
+/* ... or is not there any more, and its sessions neither. */
+void	control_outgoing_api_lost(struct control *c);
 void	control_outgoing_begin(struct control *c);
 void	control_outgoing_end(struct control *c);
 

@@ -75,6 +75,7 @@ struct out_target {
 	bool		 dirty;		/* to be written */
 	bool		 removed;	/* not in the map any more */
 	bool		 cancelling;	/* a fiber ends it */
+	bool		 scanned;	/* its queues were looked at */
 	bool		 mode_given, readonly_after;	/* asked for */
 	struct map	 tails;		/* server id -> out_tail */
 	struct map	 sends;		/* channel_name_text() -> out_send */
@@ -143,6 +144,9 @@ enum out_state outgoing_shards_state(const struct out_target *t);
 const char *outgoing_send_state(const struct out_send *s);
 char	*outgoing_queue_dir(const struct out_target *t);
 void	outgoing_leader_free(void *leader);
+/* Name of a queue's directory (queue_channel_name()); false: it is none. */
+bool	outgoing_queue_parse(const char *name, uint64_t *cid,
+	    uint32_t *shard);
 
 /* ---- control_outgoing_api.c ---------------------------------------------- */
 

@@ -7,6 +7,7 @@
  * with everything it gets, so that it notices a leader that went and came back
  * as well.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -417,6 +418,66 @@ send_look(struct out_send *x, struct arango_topology *topo, uint64_t now_ms)
 		send_run(x, server, url, leader_changes(o, s));
 }
 
+/* "mydb.10049.3", the directory of a queue. */
+bool
+outgoing_queue_parse(const char *name, uint64_t *cid, uint32_t *shard)
+{
+	const char	*last = strrchr(name, '.'), *before;
+	uint64_t	 n;
+
+	if (last == NULL || last == name)
+		return false;
+	before = memrchr(name, '.', (size_t)(last - name));
+	if (before == NULL || before == name ||
+	    str_to_u64_n(before + 1, (size_t)(last - before) - 1, cid) != 0 ||
+	    str_to_u64(last + 1, &n) != 0 || n > UINT32_MAX)
+		return false;
+	*shard = (uint32_t)n;
+	return true;
+}
+
+static struct topo_collection *
+coll_of_cid(const struct arango_topology *topo, uint64_t cid)
+{
+	struct topo_collection	*coll;
+	char			 text[24];
+	size_t			 i;
+
+	snprintf(text, sizeof(text), "%" PRIu64, cid);
+	for (i = 0; i < topo->ndbs; i++)
+		if ((coll = topo_database_coll_by_cid(&topo->dbs[i],
+		    text)) != NULL)
+			return coll;
+	return NULL;
+}
+
+/*
+ * Before we were started again somebody wrote these queues: they go on, also
+ * when the target is away.
+ */
+static void
+scan_queues(struct out_target *t, struct arango_topology *topo)
+{
+	struct channel_name	 name;
+	struct topo_collection	*coll;
+	struct err_msg		 m;
+	struct dirent		*e;
+	char			*path = outgoing_queue_dir(t);
+	DIR			*dir = opendir(path);
+
+	free(path);
+	while (dir != NULL && (e = readdir(dir)) != NULL) {
+		memset(&name, 0, sizeof(name));
+		if (!outgoing_queue_parse(e->d_name, &name.cid, &name.shard) ||
+		    (coll = coll_of_cid(topo, name.cid)) == NULL ||
+		    str_copy(name.db, sizeof(name.db), coll->db->name) != 0)
+			continue;
+		(void)outgoing_want(t, &name, &m);
+	}
+	if (dir != NULL)
+		closedir(dir);
+}
+
 /* Servers that lead something. */
 static void
 collect_leaders(const struct arango_topology *topo, struct map *servers)
@@ -461,6 +522,9 @@ look_target(struct out_target *t, struct arango_topology *topo,
 	}
 	MAP_FOREACH(&t->sends, it)
 		send_look(it.value, topo, now_ms);
+	if (!t->scanned)
+		scan_queues(t, topo);
+	t->scanned = true;
 }
 
 void
