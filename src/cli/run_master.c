@@ -128,11 +128,14 @@ run_worker(struct member *m,
     int (*fn)(struct member *m, const struct worker_conf *conf))
 {
 	const struct daemon_conf *d = daemon_conf_of(m);
+	const char *const	  own[] = { d->server_endpoint, NULL };
 	struct worker_conf	  w = {
 		.data_dir = d->data_dir,
 		.cluster_endpoints = d->cluster_endpoints,
 		.authenticated = d->cluster_jwt_file != NULL,
-		.version = d->version
+		.version = d->version,
+		.master_endpoints = d->master_endpoints != NULL &&
+		    d->master_endpoints[0] != NULL ? d->master_endpoints : own
 	};
 	int			  r;
 

@@ -520,6 +520,29 @@ on_opened(void *arg, struct http_result *res)
 	try_next(l);
 }
 
+/* Who and where we are: shown there to operators. */
+static char *
+make_hello(const struct link *l)
+{
+	const struct worker_conf *c = worker_get_conf(l->w);
+	struct json_object	 *o = json_object_new_object(), *list;
+	const char *const	 *e;
+	char			 *text;
+
+	json_set_string(o, "target", l->conf.target);
+	json_set_string(o, "version", c->version);
+	json_set_int(o, "protocol", LINK_PROTOCOL);
+	if (l->conf.source[0] != '\0')
+		json_set_string(o, "source", l->conf.source);
+	list = json_object_new_array();
+	for (e = c->master_endpoints; e != NULL && *e != NULL; e++)
+		json_object_array_add(list, json_object_new_string(*e));
+	json_set(o, "endpoints", list);
+	text = json_to_text(o);
+	json_object_put(o);
+	return text;
+}
+
 static void
 ask_for_session(struct link *l)
 {
@@ -527,16 +550,9 @@ ask_for_session(struct link *l)
 		"content-type: application/json", NULL
 	};
 	struct http_call_opts	 o = HTTP_CALL_OPTS_INIT;
-	struct json_object	*hello = json_object_new_object();
 	struct err_msg		 m = { "" };
-	char			*text, *url;
+	char			*text = make_hello(l), *url;
 
-	json_set_string(hello, "target", l->conf.target);
-	json_set_string(hello, "version", worker_get_conf(l->w)->version);
-	json_set_int(hello, "protocol", LINK_PROTOCOL);
-	if (l->conf.source[0] != '\0')
-		json_set_string(hello, "source", l->conf.source);
-	text = json_to_text(hello);
 	url = xasprintf("%s/_x/v1/session", l->url);
 	o.method = "POST";
 	o.url = url;
@@ -553,7 +569,6 @@ ask_for_session(struct link *l)
 		note(l, LINK_WHY_REFUSED, "%s: %s", l->url, m.text);
 		end_round(l);
 	}
-	json_object_put(hello);
 	free(text);
 	free(url);
 }

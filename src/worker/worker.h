@@ -36,6 +36,9 @@ struct worker_conf {
 	const char *const *cluster_endpoints;	/* coordinators of our own */
 	bool		 authenticated;		/* the cluster wants tokens */
 	const char	*version;		/* ours, "0.1.0" */
+	/* Under which masters of this datacenter are reached from the other
+	 * one; NULL: not known. */
+	const char *const *master_endpoints;
 };
 
 struct worker_ops {
