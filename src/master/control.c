@@ -326,8 +326,10 @@ leave(struct control *c)
 	agency = arango_agency_new(c->cluster, NULL);
 	arango_agency_set_patience(agency, CONTROL_LEAVE_MS);
 	/* All workers are gone: they are stopped before us. */
-	if (c->lease.held)
-		(void)control_lead_note(c, agency, true, &m);
+	if (c->lease.held &&
+	    control_lead_note(c, agency, true, &m) != 0)
+		log_warning("the end of our leading was not noted, so the "
+		    "next master waits some seconds: %s", m.text);
 	if (c->lease.held &&
 	    arango_lease_release(agency, &c->lease, &m) != 0) {
 		log_warning("the lease was not given back: %s", m.text);

@@ -315,7 +315,8 @@ slot_reap(struct slot *s)
 static void
 slot_stop(struct slot *s)
 {
-	if (s->state == PROC_DOWN && !s->told)
+	/* The daemon stops: the supervisor does it. */
+	if (s->c->stopping || (s->state == PROC_DOWN && !s->told))
 		return;
 	(void)member_stop(s->c->m, s->name);
 	s->stopping = s->state != PROC_DOWN;
@@ -375,7 +376,7 @@ want(struct slot *s)
 {
 	struct control_worker	*w = s->worker;
 
-	if (s->leaving != NULL || s->stopping)
+	if (s->leaving != NULL || s->stopping || s->c->stopping)
 		return;		/* when it is down */
 	if (s->state == PROC_DOWN) {
 		if ((!w->started || w->again) &&

@@ -321,9 +321,12 @@ on_stop(struct msg_in *in)
 	return 0;
 }
 
+/* Also from one that is stopping: it may not know yet when it says it. */
+#define FROM_GOVERNOR	(PROC_PHASE_READY | PROC_PHASE_STOPPING)
+
 static const struct msg_rule	 from_members[] = {
-	{ MSG_MESH_START, PROC_PHASE_READY, 12, MESH_START_MAX, on_start },
-	{ MSG_MESH_STOP, PROC_PHASE_READY, 4, MESH_NAME_MAX + 4, on_stop },
+	{ MSG_MESH_START, FROM_GOVERNOR, 12, MESH_START_MAX, on_start },
+	{ MSG_MESH_STOP, FROM_GOVERNOR, 4, MESH_NAME_MAX + 4, on_stop },
 	{ 0, 0, 0, 0, NULL }
 };
 
