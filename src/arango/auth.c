@@ -13,6 +13,8 @@
 #define DENIED_QUIET_MS		1000
 /* A token from outside was refused: the next may be on its way. */
 #define TOKEN_PATIENCE_MS	5000
+/* Whoever makes tokens for us has just learned that we are there. */
+#define FIRST_TOKEN_MS		2000
 #define TIME_PATH		"/_admin/time"
 
 /* ---- secrets ------------------------------------------------------------ */
@@ -260,6 +262,10 @@ outside_token(struct arango *a, struct arango_cancel *c, uint64_t deadline_ms,
 	struct auth	*au = &a->auth;
 	int		 r;
 
+	/* A process that has just started gets its first one any moment. */
+	if (au->token_number == 0)
+		deadline_ms = MAX(deadline_ms, loop_now_ms(a->loop) +
+		    FIRST_TOKEN_MS);
 	while (au->token == NULL ||
 	    loop_now_ms(a->loop) >= au->token_until_ms) {
 		r = wait_for_token(a, au->token_number, c, deadline_ms);

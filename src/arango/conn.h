@@ -114,7 +114,8 @@ struct arango_server *arango_server_at(const struct arango *a, size_t i);
 /*
  * The token to use from now on, for `valid_ms` (0: until the next one).
  * Nothing is sent with one that has run out: calls wait for the next until
- * their deadline, then fail with ERR_DENIED.
+ * their deadline, then fail with ERR_DENIED.  Before the first one came they
+ * wait for 2 s at least.
  */
 void	arango_set_token(struct arango *a, const char *token,
 	    uint64_t valid_ms);
