@@ -28,6 +28,7 @@ reader_init(struct tail *t, struct tail_reader *rd, bool live)
 	rd->live = live;
 	TAILQ_INIT(&rd->touched);
 	TAILQ_INIT(&rd->earlies);
+	TAILQ_INIT(&rd->doubted);
 }
 
 static void

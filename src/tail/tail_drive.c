@@ -184,7 +184,7 @@ begin_at_end(struct tail *t, bool was_lost)
 	}
 	t->nlineage = 0;
 	t->nrecent = t->nold = 0;
-	t->mark_tick = 0;
+	t->mark_tick = t->mark_us = 0;
 	t->newest = t->range.max;
 	memset(&t->point, 0, sizeof(t->point));
 	t->point.from = t->range.max;

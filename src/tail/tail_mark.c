@@ -109,7 +109,7 @@ tail_mark_tick(struct tail *t)
 	}
 	if (t->mark_reboot != t->conf.reboot_id) {
 		t->mark_reboot = t->conf.reboot_id;
-		t->mark_tick = 0;
+		t->mark_tick = t->mark_us = 0;
 	}
 	/* one that joins from behind holds nothing back that was said */
 	t->mark_tick = MAX(t->mark_tick, tick);
@@ -153,7 +153,9 @@ make_mark(struct tail *t, struct channel_watermark *w)
 	/* ticks behind the last record that mean nothing are no lag */
 	w->newest_tick = t->at_end ? t->point.from :
 	    MAX(t->newest, t->point.from);
-	w->source_us = tail_time_of(t, w->pos.tick);
+	/* what was claimed stays true */
+	t->mark_us = MAX(t->mark_us, tail_time_of(t, w->pos.tick));
+	w->source_us = t->mark_us;
 }
 
 void

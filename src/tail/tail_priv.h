@@ -83,6 +83,7 @@ struct tail_row {
 	struct tail_reader	*in;		/* whose list it is in */
 	struct tail_reader	*early;		/* something went out before the
 						 * response was complete */
+	bool			 doubted;	/* ... and it broke off */
 	size_t			 queued;	/* bytes in the peer */
 	bool			 is_queued, is_slow;
 	uint64_t		 slow_ms;	/* since when */
@@ -108,10 +109,10 @@ struct tail_reader {
 	struct tail_rows	 touched;	/* got something of it */
 	struct tail_rows	 earlies;	/* row->early is us */
 	/*
-	 * Of a response that broke off: the last line that went out early.  It
-	 * must come again, or what went out has never happened.
+	 * Of a response that broke off: whose lines went out early, and the
+	 * last of them.  It must come again, or they have never happened.
 	 */
-	bool			 doubt;
+	struct tail_rows	 doubted;
 	uint64_t		 early_tick;
 	uint32_t		 early_crc;
 };
@@ -220,7 +221,7 @@ struct tail {
 	size_t			 nspare;
 
 	struct peer		*api;
-	uint64_t		 mark_tick;	/* highest sent */
+	uint64_t		 mark_tick, mark_us;	/* highest sent */
 	uint64_t		 mark_reboot;
 	struct tail_time	 recent[TAIL_TIMES];	/* a ring */
 	size_t			 recent_at, nrecent;
@@ -285,6 +286,7 @@ void	tail_row_line(struct tail_row *row, struct tail_reader *rd,
 	    const struct arango_marker *m);
 void	tail_row_flush(struct tail_row *row, struct tail_reader *rd,
 	    bool early);
+void	tail_row_early_clear(struct tail_row *row);
 /* Lines that were not sent are forgotten; the rest comes again. */
 void	tail_row_drop_lines(struct tail_row *row);
 void	tail_row_send(struct tail_row *row, uint16_t type, struct buf *b);

@@ -20,51 +20,62 @@
 /* ---- lines that went out early ---------------------------------------------------- */
 
 static void
-early_forget(struct tail_reader *rd)
+early_forget(struct tail_rows *rows)
 {
-	struct tail_row	*row;
-
-	while ((row = TAILQ_FIRST(&rd->earlies)) != NULL) {
-		TAILQ_REMOVE(&rd->earlies, row, earlier);
-		row->early = NULL;
-	}
-	rd->doubt = false;
-	rd->early_tick = 0;
+	while (!TAILQ_EMPTY(rows))
+		tail_row_early_clear(TAILQ_FIRST(rows));
 }
 
 /* They are not in the log any more: nobody may build on them (R5). */
 static void
 early_lost(struct tail_reader *rd)
 {
-	struct tail_row	*row;
-
-	while ((row = TAILQ_FIRST(&rd->earlies)) != NULL)
-		tail_row_gone(row, TAIL_HISTORY_LOST, "records of a response "
-		    "that broke off are not in the log any more");
-	early_forget(rd);
+	while (!TAILQ_EMPTY(&rd->doubted))
+		tail_row_gone(TAILQ_FIRST(&rd->doubted), TAIL_HISTORY_LOST,
+		    "records of a response that broke off are not in the log "
+		    "any more");
 }
 
 static void
 early_check(struct tail_reader *rd, const struct arango_marker *m)
 {
+	struct tail_row	*row;
+
 	if (m->tick < rd->early_tick)
 		return;
-	if (m->tick > rd->early_tick)
+	if (m->tick > rd->early_tick) {
 		early_lost(rd);
+		return;
+	}
 	/* several lines may have the same tick */
-	else if (crc32c(0, m->line.p, m->line.len) == rd->early_crc) {
-		rd->doubt = false;
-		rd->early_tick = 0;
+	if (crc32c(0, m->line.p, m->line.len) != rd->early_crc)
+		return;
+	while ((row = TAILQ_FIRST(&rd->doubted)) != NULL) {
+		TAILQ_REMOVE(&rd->doubted, row, earlier);
+		row->doubted = false;
+		TAILQ_INSERT_TAIL(&rd->earlies, row, earlier);
 	}
 }
 
 static void
 early_end(struct tail_reader *rd, const struct arango_tail_done *d)
 {
-	if (!rd->doubt)
-		early_forget(rd);
-	else if (!d->more || d->point.from >= rd->early_tick)
+	early_forget(&rd->earlies);
+	if (!d->more || d->point.from >= rd->early_tick)
 		early_lost(rd);
+}
+
+/* What is found in the log up to the last of them is all there. */
+static void
+early_broken(struct tail_reader *rd)
+{
+	struct tail_row	*row;
+
+	while ((row = TAILQ_FIRST(&rd->earlies)) != NULL) {
+		TAILQ_REMOVE(&rd->earlies, row, earlier);
+		row->doubted = true;
+		TAILQ_INSERT_TAIL(&rd->doubted, row, earlier);
+	}
 }
 
 /* ---- callbacks of both ------------------------------------------------------------- */
@@ -92,7 +103,7 @@ on_marker(void *arg, const struct arango_marker *m)
 		if (rd->live)
 			route_request(t->route);
 	}
-	if (rd->doubt)
+	if (!TAILQ_EMPTY(&rd->doubted))
 		early_check(rd, m);
 	v = rd->live ?
 	    route_take(t->route, m->tick, m->type, &m->db, &m->cuid,
@@ -257,8 +268,7 @@ broken(struct tail_reader *rd)
 
 	while ((row = TAILQ_FIRST(&rd->touched)) != NULL)
 		tail_row_drop_lines(row);
-	if (!TAILQ_EMPTY(&rd->earlies))
-		rd->doubt = true;
+	early_broken(rd);
 	rd->reading = false;
 	if (rd->live)
 		route_broken(t->route);
@@ -329,7 +339,7 @@ on_request(void *arg, uint64_t from)
 	struct tail		*t = rd->t;
 
 	rd->from = from;
-	if (!rd->doubt)
+	if (TAILQ_EMPTY(&rd->doubted))
 		rd->early_tick = 0;
 	if (!rd->live)
 		route_refill_request(t->route, from);

@@ -49,13 +49,16 @@ unlink_pending(struct tail_row *row)
 	TAILQ_REMOVE(&row->t->pending, row, pend);
 }
 
-static void
-unlink_early(struct tail_row *row)
+void
+tail_row_early_clear(struct tail_row *row)
 {
-	if (row->early == NULL)
+	struct tail_reader	*rd = row->early;
+
+	if (rd == NULL)
 		return;
-	TAILQ_REMOVE(&row->early->earlies, row, earlier);
+	TAILQ_REMOVE(row->doubted ? &rd->doubted : &rd->earlies, row, earlier);
 	row->early = NULL;
+	row->doubted = false;
 }
 
 void
@@ -66,7 +69,7 @@ tail_row_again(struct tail_row *row, uint64_t tick)
 	char		*cuid = xstrdup(row->ch->cuid);
 
 	tail_row_drop_lines(row);
-	unlink_early(row);
+	tail_row_early_clear(row);
 	unlink_pending(row);
 	row->again = row->is_slow = false;
 	route_remove(t->route, &row->ch);
@@ -87,7 +90,7 @@ tail_row_free(struct tail_row *row)
 	struct tail	*t = row->t;
 
 	tail_row_drop_lines(row);
-	unlink_early(row);
+	tail_row_early_clear(row);
 	unlink_pending(row);
 	if (row->is_queued)
 		TAILQ_REMOVE(&t->sending, row, sending);
@@ -226,7 +229,7 @@ note_early(struct tail_row *row, struct tail_reader *rd, const void *line,
 		row->early = rd;
 		TAILQ_INSERT_TAIL(&rd->earlies, row, earlier);
 	}
-	if (rd->doubt || tick < rd->early_tick)
+	if (!TAILQ_EMPTY(&rd->doubted) || tick < rd->early_tick)
 		return;
 	rd->early_tick = tick;
 	rd->early_crc = crc32c(0, line, len);
