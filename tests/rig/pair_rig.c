@@ -24,6 +24,7 @@
 #include "ipc/messages.h"
 #include "ipc/peer.h"
 #include "proc/mesh.h"
+#include "proc/title.h"
 #include "receive/receive.h"
 #include "pair_rig.h"
 #include "send/send.h"
@@ -417,12 +418,14 @@ main(int argc, char **argv)
 		    "COLLECTION [SECRET-FILE]\n");
 		return 2;
 	}
-	conf.dir = argv[1];
-	conf.source[0] = argv[2];
-	conf.target[0] = argv[3];
-	conf.db = argv[4];
-	conf.coll = argv[5];
-	conf.secret = argc > 6 ? argv[6] : NULL;
+	/* Copies: the titles of the children are written over argv. */
+	proc_title_init(argc, argv);
+	conf.dir = xstrdup(argv[1]);
+	conf.source[0] = xstrdup(argv[2]);
+	conf.target[0] = xstrdup(argv[3]);
+	conf.db = xstrdup(argv[4]);
+	conf.coll = xstrdup(argv[5]);
+	conf.secret = argc > 6 ? xstrdup(argv[6]) : NULL;
 	for (code = 0; code < 2; code++) {
 		sub = xasprintf("%s/%s", conf.dir, code ? "target" : "source");
 		if (fsx_mkdir_p(sub, 0700) != 0)
