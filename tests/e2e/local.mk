@@ -36,4 +36,4 @@ tests_e2e_tail_client_SOURCES = tests/e2e/tail_client.c \
 	tests/e2e/tail_client_api.c tests/e2e/tail_client.h
 tests_e2e_tail_client_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/e2e
 tests_e2e_tail_client_LDADD = src/arango/libarango.a $(FOUNDATION_LIBS) $(EXTERNAL_LIBS)
-EXTRA_DIST += tests/e2e/tail_client.py tests/e2e/inventory.py
+EXTRA_DIST += tests/e2e/tail_client.py tests/e2e/pair.py tests/e2e/inventory.py

@@ -25,6 +25,7 @@
 #include "ipc/peer.h"
 #include "proc/mesh.h"
 #include "proc/title.h"
+#include "proc/title.h"
 #include "receive/receive.h"
 #include "pair_rig.h"
 #include "send/send.h"
@@ -413,6 +414,7 @@ main(int argc, char **argv)
 	int		 code;
 
 	proc_reserve_fds();
+	proc_title_init(argc, argv);
 	if (argc < 6) {
 		fprintf(stderr, "usage: pair-rig DIR SOURCE TARGET DB "
 		    "COLLECTION [SECRET-FILE]\n");
