@@ -5,6 +5,8 @@
  */
 #include <string.h>
 
+#include <json-c/json.h>
+
 #include "base/err.h"
 #include "base/str.h"
 #include "sandbox/dbs.h"
@@ -108,8 +110,86 @@ put_mode(struct sb_req *r)
 	reply_mode(r, readonly);
 }
 
+/* ---- TTL ----------------------------------------------------------------- */
+
+/*
+ * The switch is here, in memory as arangod's; what it switches is not:
+ * documents do not expire.
+ */
+static struct {
+	const char	*name;
+	bool		 is_bool;
+	int64_t		 value;
+} ttl_properties[] = {
+	{ "active", true, 1 },
+	{ "frequency", false, 30000 },
+	{ "maxTotalRemoves", false, 1000000 },
+	{ "maxCollectionRemoves", false, 100000 },
+	{ "onlyLoadedCollections", true, 1 }
+};
+
+static bool
+ttl_is_here(struct sb_req *r)
+{
+	if (strcmp(r->db, "_system") == 0)
+		return true;
+	sb_error(r, AE_USE_SYSTEM_DATABASE, NULL);
+	return false;
+}
+
 static void
-ttl(struct sb_req *r)
+reply_ttl(struct sb_req *r)
+{
+	struct json_object	*o = json_object_new_object();
+	struct json_object	*all = json_object_new_object();
+	size_t			 i;
+
+	for (i = 0; i < NITEMS(ttl_properties); i++)
+		json_object_object_add(all, ttl_properties[i].name,
+		    ttl_properties[i].is_bool ?
+		    json_object_new_boolean(ttl_properties[i].value != 0) :
+		    json_object_new_int64(ttl_properties[i].value));
+	json_object_object_add(o, "result", all);
+	sb_reply_ok(r, 200, o);
+}
+
+static void
+get_ttl(struct sb_req *r)
+{
+	if (ttl_is_here(r))
+		reply_ttl(r);
+}
+
+static void
+put_ttl(struct sb_req *r)
+{
+	struct json_object	*body, *v;
+	size_t			 i;
+	bool			 good = true;
+
+	if (!ttl_is_here(r) || (body = sb_body_json(r, false)) == NULL)
+		return;
+	for (i = 0; i < NITEMS(ttl_properties) && good; i++)
+		if (json_object_object_get_ex(body, ttl_properties[i].name,
+		    &v))
+			good = json_object_is_type(v,
+			    ttl_properties[i].is_bool ? json_type_boolean :
+			    json_type_int);
+	for (i = 0; i < NITEMS(ttl_properties) && good; i++)
+		if (json_object_object_get_ex(body, ttl_properties[i].name,
+		    &v))
+			ttl_properties[i].value = ttl_properties[i].is_bool ?
+			    json_object_get_boolean(v) :
+			    json_object_get_int64(v);
+	json_object_put(body);
+	if (good)
+		reply_ttl(r);
+	else
+		sb_error(r, AE_BAD_PARAMETER, NULL);
+}
+
+static void
+ttl_statistics(struct sb_req *r)
 {
 	sb_not_supported(r, "the TTL thread");
 }
@@ -119,6 +199,8 @@ ttl(struct sb_req *r)
 const struct sb_route dbs_admin_routes[] = {
 	{ SB_GET, "/_admin/server/mode", 0, get_mode },
 	{ SB_PUT, "/_admin/server/mode", SB_ADMIN, put_mode },
-	{ ANY, "/_api/ttl/**", SB_SUPERUSER, ttl },
+	{ SB_GET, "/_api/ttl/properties", SB_SUPERUSER, get_ttl },
+	{ SB_PUT, "/_api/ttl/properties", SB_SUPERUSER, put_ttl },
+	{ ANY, "/_api/ttl/**", SB_SUPERUSER, ttl_statistics },
 	{ 0 }
 };
