@@ -45,10 +45,13 @@ struct incoming_barrier {
 	char			*path;		/* at the source */
 	/* Of the present round. */
 	uint64_t		 plan;
+	uint64_t		 marks_us;	/* the source's clock then */
 	struct map		 marks;		/* server -> struct mark */
 	uint64_t		 print;		/* of what may not change */
 	uint64_t		 quiet_ms;	/* begun; 0: not */
 	uint64_t		 repair_ms;	/* begun; 0: not */
+	uint64_t		 idle_ms;	/* nobody writes since; 0: some
+						 * do */
 	char			 text[256];	/* with the next event */
 };
 
@@ -88,6 +91,15 @@ note(struct incoming_barrier *ib, enum barrier_event ev, const char *fmt, ...)
 	(void)vsnprintf(ib->text, sizeof(ib->text), fmt, ap);
 	va_end(ap);
 	return ev;
+}
+
+static uint64_t
+number_at(struct json_object *o, const char *name)
+{
+	uint64_t	 v = 0;
+
+	(void)json_want_uint(o, name, &v, NULL);
+	return v;
 }
 
 /* ---- what the source is asked -------------------------------------------------- */
@@ -167,10 +179,17 @@ do_writers(struct incoming_barrier *ib)
 
 	if (ask(ib, "GET", "/writers", NULL, &o, NULL, &m) != 0)
 		return note(ib, BARRIER_EV_NOT_YET, "%.250s", m.text);
-	if ((n = json_int_or(o, "writers", 1)) > 0)
+	if ((n = json_int_or(o, "writers", 1)) > 0) {
+		ib->idle_ms = 0;
 		ev = note(ib, BARRIER_EV_NOT_YET, "%lld that still write at "
 		    "the source: %.180s", (long long)n,
 		    json_string_or(o, "what", "?"));
+	} else if (ib->idle_ms == 0)
+		ib->idle_ms = now_of(ib);
+	/* Single requests are on no list: they are waited out. */
+	if (n <= 0 && now_of(ib) - ib->idle_ms < number_at(o, "longest_ms"))
+		ev = note(ib, BARRIER_EV_NOT_YET, "requests that may still "
+		    "run at the source");
 	json_object_put(o);
 	return ev;
 }
@@ -203,8 +222,8 @@ read_marks(struct json_object *o, uint64_t *plan, struct map *marks)
 }
 
 static int
-ask_marks(struct incoming_barrier *ib, uint64_t *plan, struct map *marks,
-    struct err_msg *m)
+ask_marks(struct incoming_barrier *ib, uint64_t *plan, uint64_t *us,
+    struct map *marks, struct err_msg *m)
 {
 	struct json_object	*o = NULL;
 	int			 r;
@@ -213,6 +232,7 @@ ask_marks(struct incoming_barrier *ib, uint64_t *plan, struct map *marks,
 		return r;
 	if ((r = read_marks(o, plan, marks)) != 0)
 		err_set(m, r, "the source tells ticks that are none");
+	*us = number_at(o, "now_us");
 	json_object_put(o);
 	return r;
 }
@@ -224,23 +244,43 @@ do_ticks(struct incoming_barrier *ib)
 
 	map_free(&ib->marks, free);
 	ib->quiet_ms = ib->repair_ms = 0;
-	if (ask_marks(ib, &ib->plan, &ib->marks, &m) != 0)
+	if (ask_marks(ib, &ib->plan, &ib->marks_us, &ib->marks,
+	    &m) != 0)
 		return note(ib, BARRIER_EV_NOT_YET, "%.250s", m.text);
 	return BARRIER_EV_OK;
 }
 
 /* ---- what we have applied -------------------------------------------------------- */
 
+/* Of everything that a marker, another leader, a restart would change. */
 static uint64_t
-number_at(struct json_object *o, const char *name)
+fingerprint(const struct control_incoming *in)
 {
-	uint64_t	 v = 0;
+	struct incoming_pair	*p;
+	struct control_worker	*w;
+	struct map_iter		 it;
+	uint64_t		 sum = in->plan;
+	const char		*id;
+	uint32_t		 i;
 
-	(void)json_want_uint(o, name, &v, NULL);
-	return v;
+	INCOMING_EACH_PAIR(in, it, p) {
+		for (i = 0; i < p->nshards; i++) {
+			if ((w = p->shards[i].w) == NULL)
+				continue;
+			id = control_worker_word(w, "server");
+			sum = sum * 31 + number_at(w->status, "records") +
+			    ((uint64_t)w->generation << 32) +
+			    crc32c(0, id, strlen(id));
+		}
+	}
+	return sum;
 }
 
-/* A server that leads shards of ours. */
+/*
+ * A server that leads shards of ours.  The last ticks of its log may mean
+ * nothing to us, and no position goes beyond what does: then it counts that
+ * everything which it had written when the ticks were read is applied.
+ */
 static enum barrier_event
 check_server(struct incoming_barrier *ib, const char *id)
 {
@@ -257,7 +297,8 @@ check_server(struct incoming_barrier *ib, const char *id)
 	    number_at(e, "reboot_id") != k->reboot_id)
 		return note(ib, BARRIER_EV_MOVED, "%.60s was restarted", id);
 	applied = number_at(e, "applied_tick");
-	if (applied < k->tick)
+	if (applied < k->tick && (ib->marks_us == 0 ||
+	    number_at(e, "complete_us") < ib->marks_us))
 		return note(ib, BARRIER_EV_NOT_YET, "%.60s: applied through "
 		    "%" PRIu64 " of %" PRIu64, id, applied, k->tick);
 	return BARRIER_EV_OK;
@@ -312,6 +353,7 @@ static enum barrier_event
 do_applied(struct incoming_barrier *ib)
 {
 	struct control_incoming	*in = ib->in;
+	enum barrier_event	 ev;
 
 	if (in->link == NULL ||
 	    strcmp(control_worker_word(in->link, "state"), "running") != 0)
@@ -321,34 +363,14 @@ do_applied(struct incoming_barrier *ib)
 	if (!in->has_plan || in->plan < ib->plan)
 		return note(ib, BARRIER_EV_NOT_YET, "the structure: applied "
 		    "through %" PRIu64 " of %" PRIu64, in->plan, ib->plan);
-	return check_shards(ib);
+	if ((ev = check_shards(ib)) == BARRIER_EV_OK) {
+		ib->quiet_ms = now_of(ib);
+		ib->print = fingerprint(in);
+	}
+	return ev;
 }
 
 /* ---- nothing moves any more ------------------------------------------------------- */
-
-/* Of everything that a marker, another leader, a restart would change. */
-static uint64_t
-fingerprint(const struct control_incoming *in)
-{
-	struct incoming_pair	*p;
-	struct control_worker	*w;
-	struct map_iter		 it;
-	uint64_t		 sum = in->plan;
-	const char		*id;
-	uint32_t		 i;
-
-	INCOMING_EACH_PAIR(in, it, p) {
-		for (i = 0; i < p->nshards; i++) {
-			if ((w = p->shards[i].w) == NULL)
-				continue;
-			id = control_worker_word(w, "server");
-			sum = sum * 31 + number_at(w->status, "records") +
-			    ((uint64_t)w->generation << 32) +
-			    crc32c(0, id, strlen(id));
-		}
-	}
-	return sum;
-}
 
 static bool
 same_reboots(const struct map *a, const struct map *b)
@@ -371,19 +393,15 @@ do_quiet(struct incoming_barrier *ib)
 	struct map		 marks = MAP_INIT;
 	struct err_msg		 m = { "" };
 	enum barrier_event	 ev = BARRIER_EV_OK;
-	uint64_t		 plan = 0;
+	uint64_t		 plan = 0, us;
 
-	if (ib->quiet_ms == 0) {
-		ib->quiet_ms = now_of(ib);
-		ib->print = fingerprint(ib->in);
-	}
 	if (ib->print != fingerprint(ib->in))
 		return note(ib, BARRIER_EV_MOVED, "something was still "
 		    "written");
 	if (now_of(ib) - ib->quiet_ms < BARRIER_QUIET_MS)
 		return note(ib, BARRIER_EV_NOT_YET, "three seconds without a "
 		    "change");
-	if (ask_marks(ib, &plan, &marks, &m) != 0)
+	if (ask_marks(ib, &plan, &us, &marks, &m) != 0)
 		ev = note(ib, BARRIER_EV_NOT_YET, "%.250s", m.text);
 	else if (plan != ib->plan || !same_reboots(&ib->marks, &marks) ||
 	    !same_reboots(&marks, &ib->marks))

@@ -18,10 +18,13 @@
 
 #define LOOK_MS		500
 #define MODE_EVERY_MS	5000
+#define TTL_EVERY_MS	10000
 
 struct guard {
 	struct control_incoming	*in;
 	struct map		 switched;	/* server -> reboot id + 1 */
+	struct map		 told;		/* ... that could not be told */
+	uint64_t		 ttl_ms, ttl_version;
 	bool			 was_readonly;	/* we have seen it so */
 	uint64_t		 mode_ms;	/* last looked; 0: never */
 	char			 trouble[512];	/* as last logged */
@@ -86,45 +89,55 @@ keep_mode(struct guard *g)
 	g->mode_ms = loop_now_ms(in->c->loop);
 }
 
-/* Not waiting, so that the topology can be used: who is to be told next. */
-static struct arango_server *
-next_server(struct guard *g, uint64_t *reboot_id)
+static void
+switch_off(struct guard *g, const struct topo_server *ts)
 {
-	struct arango_topology	*t = control_topology(g->in->c);
-	struct topo_server	*s;
-	size_t			 i;
+	struct control_incoming	*in = g->in;
+	struct arango_server	*s;
+	struct err_msg		 m = { "" };
 
-	for (i = 0; t != NULL && i < t->nservers; i++) {
-		s = &t->servers[i];
-		if (s->role != ARANGO_DBSERVER || s->reboot_id == 0 ||
-		    s->health == TOPO_HEALTH_FAILED ||
-		    (uintptr_t)map_get(&g->switched, s->id) ==
-		    (uintptr_t)(s->reboot_id + 1))
-			continue;
-		*reboot_id = s->reboot_id;
-		return arango_server_get(g->in->c->cluster, s->id);
+	s = arango_server_get(in->c->cluster, ts->id);
+	if (s == NULL)
+		return;
+	if (arango_ttl_set(in->c->cluster, s, false, &m) == 0) {
+		map_put(&g->switched, ts->id,
+		    (void *)(uintptr_t)(ts->reboot_id + 1));
+		(void)map_del(&g->told, ts->id);
+		log_debug("%s: TTL is off", ts->id);
+	} else if (is_on(in) && !map_has(&g->told, ts->id)) {
+		map_put(&g->told, ts->id, g);
+		log_warning("%s: TTL cannot be switched off, documents that "
+		    "the source keeps may be removed here: %s; trying again",
+		    ts->id, m.text);
 	}
-	return NULL;
 }
 
 static void
 keep_ttl(struct guard *g)
 {
-	struct control_incoming	*in = g->in;
-	struct arango_server	*s;
-	struct err_msg		 m = { "" };
-	uint64_t		 reboot_id;
+	struct arango_topology	*t = control_topology(g->in->c);
+	uint64_t		 now = loop_now_ms(g->in->c->loop);
+	struct topo_server	*s;
+	size_t			 i;
+	bool			 changed;
 
-	while (is_on(in) && (s = next_server(g, &reboot_id)) != NULL) {
-		if (arango_ttl_set(in->c->cluster, s, false, &m) != 0) {
-			if (is_on(in))
-				note(g, m.text);
-			return;
-		}
-		map_put(&g->switched, s->id,
-		    (void *)(uintptr_t)(reboot_id + 1));
-		log_debug("%s: TTL is off", s->id);
+	if (t == NULL)
+		return;
+	changed = t->current_version != g->ttl_version;
+	if (g->ttl_ms != 0 && !changed && now - g->ttl_ms < TTL_EVERY_MS)
+		return;
+	g->ttl_ms = now;
+	g->ttl_version = t->current_version;
+	arango_topology_hold(t);
+	for (i = 0; i < t->nservers && is_on(g->in); i++) {
+		s = &t->servers[i];
+		if (s->role == ARANGO_DBSERVER && s->reboot_id != 0 &&
+		    s->health != TOPO_HEALTH_FAILED &&
+		    (uintptr_t)map_get(&g->switched, s->id) !=
+		    (uintptr_t)(s->reboot_id + 1))
+			switch_off(g, s);
 	}
+	arango_topology_release(&t);
 }
 
 void
@@ -138,14 +151,16 @@ incoming_guard(void *arg)
 			keep_ttl(&g);
 		} else if (!g.in->active) {
 			map_free(&g.switched, NULL);
+			map_free(&g.told, NULL);
 			g.was_readonly = false;
-			g.mode_ms = 0;
+			g.mode_ms = g.ttl_ms = 0;
 			g.trouble[0] = '\0';
 		}
 		if (!g.in->ended)
 			(void)arango_sleep(&g.in->cancel, LOOK_MS);
 	}
 	map_free(&g.switched, NULL);
+	map_free(&g.told, NULL);
 	incoming_release(&g.in);
 }
 

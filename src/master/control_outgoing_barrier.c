@@ -14,6 +14,7 @@
 #include "arango/conn.h"
 #include "arango/structure.h"
 #include "arango/tail.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "ev/loop.h"
 #include "json/get.h"
@@ -362,6 +363,8 @@ get_ticks(struct control *c, struct json_object **out)
 	}
 	*out = json_object_new_object();
 	json_set_uint(*out, "plan", plan);
+	/* By the clock that tails use: what was written until now. */
+	json_set_uint(*out, "now_us", clock_wall_us());
 	json_object_object_add(*out, "servers", servers);
 	free(list);
 	return 200;
