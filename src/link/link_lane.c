@@ -365,15 +365,31 @@ look_at(struct link *l, struct lane *lane, const struct frame *f)
 		lane->subscribed = lane->live = false;
 		link_mark_stall(lane->mark);
 		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* What a channel may say at all. */
+static bool
+is_of_channel(uint16_t type)
+{
+	switch (type) {
+	case MSG_CH_RESUME:
+	case MSG_CH_REPAIR:
+	case MSG_CH_RECORD:
+	case MSG_CH_QUEUED:
+	case MSG_CH_CUT:
 	case MSG_CH_SNAP:
 	case MSG_CH_SNAP_END:
 	case MSG_CH_SUMS:
 	case MSG_CH_PAIRS:
 	case MSG_CH_DOCS:
 	case MSG_CH_CAUGHT_UP:
-		return 0;
+	case MSG_CH_CLOSED:
+		return true;
 	default:
-		return ERR_PROTOCOL;
+		return false;
 	}
 }
 
@@ -383,6 +399,8 @@ take_channel(struct link *l, const struct frame *f)
 	struct lane	*lane = map_get_u64(&l->numbers, f->generation);
 	int		 r;
 
+	if (!is_of_channel(f->type))
+		return ERR_PROTOCOL;
 	if (lane == NULL)
 		return f->generation <= l->last_number ? 0 : ERR_NOT_FOUND;
 	if (!lane->subscribed || lane->id != f->id)

@@ -2,7 +2,7 @@
 if HAVE_CUNIT
 IPC_TESTS = tests/ipc/test_frame tests/ipc/test_peer tests/ipc/test_super \
 	tests/ipc/test_daemon tests/ipc/test_mesh \
-	tests/ipc/test_link
+	tests/ipc/test_link tests/ipc/test_link_liar
 check_PROGRAMS += $(IPC_TESTS)
 TESTS += $(IPC_TESTS)
 tests_ipc_test_frame_SOURCES = tests/ipc/test_frame.c
@@ -20,6 +20,9 @@ LINK_TEST_LIBS = tests/lib/libtest.a src/certs/libcerts.a src/api/libapi.a \
 tests_ipc_test_link_SOURCES = tests/ipc/test_link.c tests/ipc/link_lib.c \
 	tests/ipc/link_lib.h
 tests_ipc_test_link_LDADD = $(LINK_TEST_LIBS)
+tests_ipc_test_link_liar_SOURCES = tests/ipc/test_link_liar.c \
+	tests/ipc/link_lib.c tests/ipc/link_lib.h
+tests_ipc_test_link_liar_LDADD = $(LINK_TEST_LIBS)
 tests_ipc_test_daemon_SOURCES = tests/ipc/test_daemon.c
 tests_ipc_test_daemon_LDADD = $(UNIT_LIBS)
 endif

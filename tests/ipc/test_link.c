@@ -123,15 +123,16 @@ from_link(struct peer *p, const struct frame *f)
 {
 	const char	*tick;
 
-	if (f == NULL || f->type != MSG_WORKER_STATUS)
+	/* Bytes with a length in front. */
+	if (f == NULL || f->type != MSG_WORKER_STATUS || f->len < 4)
 		return;
 	shared->running = has(f, "\"state\":\"running\"");
 	shared->lag_known = has(f, "\"lag_us\"") && has(f, "\"rtt_ms\"");
 	tick = memmem(f->payload, f->len, "\"applied_tick\":", 15);
 	if (tick != NULL)
 		shared->applied_tick = strtoull(tick + 15, NULL, 10);
-	snprintf(shared->error, sizeof(shared->error), "%.*s", (int)f->len,
-	    (const char *)f->payload);
+	snprintf(shared->error, sizeof(shared->error), "%.*s",
+	    (int)f->len - 4, (const char *)f->payload + 4);
 }
 
 static void
