@@ -94,3 +94,8 @@ FUZZ_BINS += tests/fuzz/fuzz_structure
 tests_fuzz_fuzz_structure_SOURCES = tests/fuzz/fuzz_structure.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_structure_LDADD = src/sync/libsync.a $(FUZZ_LIBS)
 tests_fuzz_fuzz_structure_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+FUZZ_BINS += tests/fuzz/fuzz_channel
+tests_fuzz_fuzz_channel_SOURCES = tests/fuzz/fuzz_channel.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_channel_LDADD = src/sync/libsync.a $(FUZZ_LIBS)
+tests_fuzz_fuzz_channel_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
