@@ -135,7 +135,9 @@ find_evidence(struct tail *t, const struct tail_ask *a,
 	int		 r;
 
 	memset(e, 0, sizeof(*e));
-	if (t->range_ms == 0 || now - t->range_ms > RANGE_MS) {
+	/* one that is further than we knew is not ahead of the server */
+	if (t->range_ms == 0 || now - t->range_ms > RANGE_MS ||
+	    (a->has_pos && a->pos.tick > t->range.max)) {
 		r = arango_wal_range(t->cluster, t->server, &t->range, &m);
 		if (r != 0)
 			return r;

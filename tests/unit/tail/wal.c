@@ -390,6 +390,14 @@ on_asked(struct sink *s, struct rbuf *m)
 	    s->pos.tick <= s->evidence.wal_last)
 		sink_join(s, s->evidence.join);
 	else {
+		printf("# %s: at %llu/%llu proven up to %llu: proven %d, gap "
+		    "%d, log %llu to %llu\n", s->cuid,
+		    (unsigned long long)s->pos.reboot_id,
+		    (unsigned long long)s->pos.tick,
+		    (unsigned long long)s->pos.proof_tick,
+		    s->evidence.proven, s->evidence.gap,
+		    (unsigned long long)s->evidence.wal_first,
+		    (unsigned long long)s->evidence.wal_last);
 		s->has_pos = false;
 		sink_join(s, ROUTE_FROM_NOW);
 	}
