@@ -89,6 +89,31 @@ struct inv_source *inv_source_new(struct arango *a,
 /* Publish the last one again; nothing when there is none. */
 void	inv_source_repeat(struct inv_source *s);
 
+/* ---- inventory_arrival.c: what travels, at the other end ------------------- */
+
+/* Zeros: nothing has come yet. */
+struct inv_arrival {
+	struct buf		 text;		/* the newest, not looked at */
+	uint64_t		 arrived_ms;
+	struct structure	*st;		/* the last that could be read */
+	struct json_object	*views;
+	uint32_t		 sum;		/* of its text */
+	struct err_msg		 bad;		/* the newest cannot be read */
+	char			 reader[40];	/* who read it */
+	uint64_t		 reader_ms;	/* when, on its clock ... */
+	uint64_t		 read_ms;	/* ... and on ours (R19) */
+};
+void	inv_arrival_put(struct inv_arrival *x, const void *text, size_t len,
+	    uint64_t now_ms);
+/*
+ * Look at what has come; 0 also when nothing has.  *changed: it is not what it
+ * was.  ERR_FORMAT with a sentence as long as the newest cannot be read: what
+ * we know of the source is not so any more, so nothing is done by it.
+ */
+int	inv_arrival_take(struct inv_arrival *x, bool *changed,
+	    struct err_msg *m);
+void	inv_arrival_free(struct inv_arrival *x);
+
 /* ---- inventory_apply.c: steps, and what went wrong with them -------------- */
 
 /* What failed: the step is tried again, later and later. */

@@ -3,9 +3,9 @@
  * publishes it; see inventory_priv.h
  *
  * A target drops what it has seen missing in two reads at least ten seconds
- * apart (R19), so each change is read once more when that time has passed; and
- * now and then without a change, in case such a second read got lost on its
- * way.  Both are one request to the agency.
+ * apart (R19), so each change is read once more when that time has passed.  It
+ * goes on now and then without a change, because a target that was restarted
+ * has forgotten what it had seen.  A read is one request to the agency.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,10 @@
 #include "json/get.h"
 
 #define CONFIRM_MS	(PLAN_CONFIRM_MS + 500)
-#define AGAIN_MS	(5 * 60 * 1000)
+/* Without a change: so often, but not more bytes than that. */
+#define AGAIN_MIN_MS	20000
+#define AGAIN_MAX_MS	(10 * 60 * 1000)
+#define AGAIN_BYTES_S	16384
 #define WATCH_MS	(60 * 1000)
 
 struct inv_source {
@@ -106,7 +109,9 @@ read_and_publish(struct inv_source *s, bool changed)
 		    "collections", (unsigned long long)s->version,
 		    s->databases, s->collections);
 	}
-	s->again_ms = loop_now_ms(s->loop) + (changed ? CONFIRM_MS : AGAIN_MS);
+	s->again_ms = loop_now_ms(s->loop) + (changed ? CONFIRM_MS :
+	    MIN(MAX((uint64_t)AGAIN_MIN_MS, s->text.len / AGAIN_BYTES_S *
+	    1000), (uint64_t)AGAIN_MAX_MS));
 	inv_source_repeat(s);
 	return 0;
 }

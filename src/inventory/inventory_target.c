@@ -21,7 +21,6 @@
 
 #include "arango/structure.h"
 #include "base/log.h"
-#include "base/str.h"
 #include "ev/backoff.h"
 #include "ev/fiber.h"
 #include "ev/loop.h"
@@ -65,14 +64,7 @@ struct inv_target {
 	bool				 forget;	/* lineage: first plan */
 	uint64_t			 checked_ms;	/* version and edition */
 
-	/* the source */
-	struct buf			 arrived;	/* newest, not parsed */
-	uint64_t			 arrived_ms;
-	struct structure		*source;
-	struct json_object		*views;
-	char				 reader[40];	/* who read it */
-	uint64_t			 reader_ms;	/* its clock ... */
-	uint64_t			 read_ms;	/* ... and ours (R19) */
+	struct inv_arrival		 src;
 
 	/* us */
 	struct agency_watch		 watch;
@@ -86,6 +78,7 @@ struct inv_target {
 	/* when to do something */
 	struct fiber_cond		 wake;
 	bool				 look;
+	bool				 own;		/* our Plan changed */
 	uint64_t			 again_ms;	/* or then */
 	struct backoff			 backoff;
 
@@ -133,8 +126,8 @@ say_status(struct inv_target *t)
 	if (*t->error.text != '\0')
 		json_set_string(o, "error", t->error.text);
 	json_set_uint(o, "plan", t->applied);
-	json_set_uint(o, "source_plan", t->source != NULL ?
-	    t->source->version : 0);
+	json_set_uint(o, "source_plan", t->src.st != NULL ?
+	    t->src.st->version : 0);
 	steps = json_object_new_object();
 	json_set_uint(steps, "done", t->done);
 	json_set_uint(steps, "total", t->done + t->left);
@@ -191,58 +184,8 @@ wake(struct inv_target *t)
 void
 inv_target_source(struct inv_target *t, const void *text, size_t len)
 {
-	buf_reset(&t->arrived);
-	buf_append(&t->arrived, text, len);
-	t->arrived_ms = loop_now_ms(t->loop);
+	inv_arrival_put(&t->src, text, len, loop_now_ms(t->loop));
 	wake(t);
-}
-
-/*
- * When it was read, on our clock.  Reads of one reader are as far apart as it
- * says; those of another one as their arrivals.
- */
-static void
-take_time(struct inv_target *t, struct json_object *o)
-{
-	const char	*reader = json_string_or(o, "x.reader", "");
-	uint64_t	 ms = 0;
-
-	if (json_want_uint(o, "x.ms", &ms, NULL) == 0 && *reader != '\0' &&
-	    strcmp(reader, t->reader) == 0) {
-		if (ms > t->reader_ms)
-			t->read_ms += ms - t->reader_ms;
-	} else {
-		t->read_ms = MAX(t->read_ms, t->arrived_ms);
-		(void)str_copy(t->reader, sizeof(t->reader), reader);
-	}
-	t->reader_ms = ms;
-}
-
-/* Parse what has arrived.  A structure that is none leaves the last one. */
-static int
-take_source(struct inv_target *t)
-{
-	struct json_object	*o, *v;
-	struct structure	*st;
-	int			 r;
-
-	if (t->arrived.len == 0)
-		return 0;
-	r = json_parse((char *)t->arrived.data, t->arrived.len, &o, &t->error);
-	buf_free(&t->arrived);
-	if (r != 0)
-		return r;
-	if ((r = structure_from_json(o, &st, &t->error)) == 0) {
-		structure_free(&t->source);
-		t->source = st;
-		take_time(t, o);
-		v = json_at(o, "x.views");
-		json_object_put(t->views);
-		t->views = json_object_is_type(v, json_type_array) ?
-		    json_object_get(v) : NULL;
-	}
-	json_object_put(o);
-	return r;
 }
 
 /* ---- what the target is ---------------------------------------------------- */
@@ -256,26 +199,43 @@ is_wanted(void *arg, const char *db, const char *coll)
 	return coll == NULL || structure_kind(coll, NULL) == STRUCTURE_DATA;
 }
 
-struct made_arg {
-	const struct inv_view	*view;
-	const char		*source;
-};
+/* "db/coll" -> cid of the source, of all that was made from this one. */
+static void
+made_names(const struct inv_view *view, const char *source, struct map *names)
+{
+	const struct structure_db	*db;
+	const struct inv_made		*made;
+	char				*key;
+	size_t				 i, k;
+
+	memset(names, 0, sizeof(*names));
+	for (i = 0; i < view->st->ndbs; i++) {
+		db = &view->st->dbs[i];
+		for (k = 0; k < db->ncolls; k++) {
+			made = map_get(&view->made, db->colls[k].cid);
+			if (made == NULL || db->colls[k].pending ||
+			    strcmp(made->source, source) != 0)
+				continue;
+			key = xasprintf("%s/%s", db->name, db->colls[k].name);
+			map_put(names, key, made->cid);
+			free(key);
+		}
+	}
+}
 
 static const char *
 made_from(void *arg, const char *db, const char *coll)
 {
-	const struct made_arg		*x = arg;
-	const struct structure_db	*d;
-	const struct structure_coll	*c;
-	const struct inv_made		*made;
+	const struct map	*names = arg;
+	const char		*cid;
+	char			*key;
 
-	if (map_count(&x->view->made) == 0 ||
-	    (d = structure_db(x->view->st, db)) == NULL ||
-	    (c = structure_coll(d, coll)) == NULL ||
-	    (made = map_get(&x->view->made, c->cid)) == NULL ||
-	    strcmp(made->source, x->source) != 0)
+	if (map_count(names) == 0)
 		return NULL;
-	return made->cid;
+	key = xasprintf("%s/%s", db, coll);
+	cid = map_get(names, key);
+	free(key);
+	return cid;
 }
 
 static int
@@ -449,6 +409,7 @@ job_fiber(void *arg)
 	r = inv_step_run(t->a, &j->s, t->opts.community, &num, &m);
 	(void)step_ended(t, &j->s, r, num, m.text);
 	map_del(&t->jobs, j->key);
+	t->own = true;
 	wake(t);
 	j->done = true;
 	if (j->waited)
@@ -574,11 +535,11 @@ count(struct inv_target *t)
 {
 	size_t	 i, k;
 
-	t->databases = t->source->ndbs;
+	t->databases = t->src.st->ndbs;
 	t->collections = 0;
-	for (i = 0; i < t->source->ndbs; i++)
-		for (k = 0; k < t->source->dbs[i].ncolls; k++)
-			t->collections += t->source->dbs[i].colls[k].kind ==
+	for (i = 0; i < t->src.st->ndbs; i++)
+		for (k = 0; k < t->src.st->dbs[i].ncolls; k++)
+			t->collections += t->src.st->dbs[i].colls[k].kind ==
 			    STRUCTURE_DATA;
 }
 
@@ -595,7 +556,7 @@ round_steps(struct inv_target *t, struct inv_input *in, struct inv_view *view)
 		return r;
 	pairs = inv_pairs_make(in, &missing);
 	json_object_put(t->notes);
-	t->notes = inv_notes_make(in, t->views, &t->troubles);
+	t->notes = inv_notes_make(in, t->src.views, &t->troubles);
 	t->pending = steps_pending(t, in->plan) + missing;
 	t->left = in->plan->n;
 	any = steps_any(t, in->plan);
@@ -622,8 +583,8 @@ round_steps(struct inv_target *t, struct inv_input *in, struct inv_view *view)
 static int
 round_plan(struct inv_target *t, struct inv_view *view)
 {
-	struct made_arg		 x = { view, t->source->cluster_id };
-	struct inv_input	 in = { .source = t->source, .target = view,
+	struct map		 names;
+	struct inv_input	 in = { .source = t->src.st, .target = view,
 				    .created = &t->created };
 	struct plan		*p;
 	int			 r;
@@ -632,10 +593,11 @@ round_plan(struct inv_target *t, struct inv_view *view)
 	t->opts.dbservers = view->dbservers;
 	t->opts.wanted = is_wanted;
 	t->opts.made_from = made_from;
-	t->opts.arg = &x;
-	r = plan_make(t->source, view->st, &t->opts, t->memory, t->read_ms, &p,
+	made_names(view, t->src.st->cluster_id, &names);
+	t->opts.arg = &names;
+	r = plan_make(t->src.st, view->st, &t->opts, t->memory, t->src.read_ms, &p,
 	    &t->error);
-	t->opts.arg = NULL;
+	map_free(&names, NULL);
 	if (r != 0)
 		return r;
 	inv_troubles_turn(&t->troubles, p);
@@ -656,20 +618,28 @@ static int
 round_do(struct inv_target *t)
 {
 	struct inv_view	*view;
+	bool		 changed;
 	int		 r;
 
-	*t->error.text = '\0';
-	t->again_ms = UINT64_MAX;
-	if ((r = take_source(t)) != 0)
+	if ((r = inv_arrival_take(&t->src, &changed, &t->error)) != 0)
 		return r;
-	if (t->source == NULL)
+	if (t->src.st == NULL)
 		return 0;
+	/* Another read of the same, and nothing that waits for one. */
+	if (!changed && !t->own && t->pending == 0 &&
+	    loop_now_ms(t->loop) < t->again_ms)
+		return 0;
+	t->own = false;
+	t->again_ms = UINT64_MAX;
 	if (t->told.len == 0)
 		enter(t, "reading");
 	if ((r = check_target(t)) != 0 ||
-	    (r = inv_view_read(t->ag, &view, &t->error)) != 0)
+	    (r = inv_view_read(t->ag, &view, &t->error)) != 0) {
+		t->own = true;
 		return r;
-	r = round_plan(t, view);
+	}
+	if ((r = round_plan(t, view)) != 0)
+		t->own = true;
 	inv_view_free(&view);
 	t->again_ms = MIN(t->again_ms, inv_troubles_next_ms(&t->troubles));
 	return r;
@@ -708,7 +678,7 @@ target_fiber(void *arg)
 		}
 		if (r == 1)
 			continue;
-		if (r == 0 && t->source != NULL) {
+		if (r == 0 && t->src.st != NULL) {
 			enter(t, "running");
 			t->done = t->pending == 0 ? 0 : t->done;
 		}
@@ -733,6 +703,7 @@ watch_fiber(void *arg)
 	while (!t->cancel->cancelled) {
 		r = arango_agency_wait(t->ag, &t->watch, WATCH_MS, &m);
 		if (r == 1) {
+			t->own = true;
 			wake(t);
 			(void)arango_sleep(t->cancel, INV_GATHER_MS);
 		}
@@ -772,6 +743,7 @@ inv_target_new(struct arango *a, struct arango_cancel *cancel,
 	t->watch = (struct agency_watch)AGENCY_WATCH_INIT(watched);
 	t->backoff = (struct backoff)BACKOFF_INIT(500,
 	    INV_AGENCY_RETRY_MS * 3 / 4);
+	t->again_ms = UINT64_MAX;
 	t->state = "waiting";
 	say_status(t);
 	fiber_spawn(t->loop, target_fiber, t);

@@ -488,6 +488,76 @@ test_samples(void)
 	CU_ASSERT_FALSE(inv_sample_fits(&x, 3, "shard"));
 }
 
+/* ---- arrival ------------------------------------------------------------------ */
+
+/* reader NULL: not said; 0 or an error. */
+static int
+arrive(struct inv_arrival *x, const char *db, const char *reader, unsigned ms,
+    uint64_t now, bool *changed)
+{
+	struct inv_view		*v = view_of("S", db, "");
+	struct json_object	*o = structure_to_json(v->st), *m;
+	struct err_msg		 why;
+	char			*text;
+	int			 r;
+
+	m = json_object_new_object();
+	if (reader != NULL)
+		json_set_string(m, "reader", reader);
+	json_set_uint(m, "ms", ms);
+	json_set(m, "views", json_object_get(v->views));
+	json_set(o, "x", m);
+	text = json_to_text(o);
+	inv_arrival_put(x, text, strlen(text), now);
+	r = inv_arrival_take(x, changed, &why);
+	free(text);
+	json_object_put(o);
+	inv_view_free(&v);
+	return r;
+}
+
+static void
+test_arrival(void)
+{
+	struct inv_arrival	 x = { .arrived_ms = 0 };
+	struct err_msg		 m;
+	bool			 changed;
+
+	CU_ASSERT_EQUAL(inv_arrival_take(&x, &changed, &m), 0);
+	CU_ASSERT_PTR_NULL(x.st);
+	CU_ASSERT_EQUAL(arrive(&x, "a:b:1:1", "me", 500, 9000, &changed), 0);
+	CU_ASSERT_TRUE(changed);
+	CU_ASSERT_EQUAL(x.read_ms, 9000);
+	CU_ASSERT_EQUAL(json_object_array_length(x.views), 1);
+	/* late on its way, read ten seconds after */
+	CU_ASSERT_EQUAL(arrive(&x, "a:b:1:1", "me", 10500, 60000, &changed),
+	    0);
+	CU_ASSERT_FALSE(changed);
+	CU_ASSERT_EQUAL(x.read_ms, 19000);
+	/* the same read once more */
+	CU_ASSERT_EQUAL(arrive(&x, "a:b:1:1", "me", 10500, 61000, &changed),
+	    0);
+	CU_ASSERT_EQUAL(x.read_ms, 19000);
+	/* another reader has another clock */
+	CU_ASSERT_EQUAL(arrive(&x, "a:b:1:2", "you", 7, 62000, &changed), 0);
+	CU_ASSERT_TRUE(changed);
+	CU_ASSERT_EQUAL(x.read_ms, 62000);
+	CU_ASSERT_EQUAL(arrive(&x, "a:b:1:2", NULL, 9, 61000, &changed), 0);
+	CU_ASSERT_EQUAL(x.read_ms, 62000);
+	/* nonsense is an error until something better comes */
+	inv_arrival_put(&x, "{\"format\":99}", 13, 63000);
+	CU_ASSERT_EQUAL(inv_arrival_take(&x, &changed, &m), ERR_FORMAT);
+	CU_ASSERT_EQUAL(inv_arrival_take(&x, &changed, &m), ERR_FORMAT);
+	CU_ASSERT_PTR_NOT_NULL(x.st);
+	inv_arrival_put(&x, "\0{", 2, 63000);
+	CU_ASSERT_EQUAL(inv_arrival_take(&x, &changed, &m), ERR_FORMAT);
+	CU_ASSERT_EQUAL(arrive(&x, "a:b:1:2", NULL, 9, 64000, &changed), 0);
+	CU_ASSERT_EQUAL(*m.text != '\0', 1);
+	CU_ASSERT_EQUAL(inv_arrival_take(&x, &changed, &m), 0);
+	CU_ASSERT_EQUAL(*m.text, '\0');
+	inv_arrival_free(&x);
+}
+
 UNIT_MAIN("inventory",
     { "what is made from what is recorded, and pairs follow", test_records },
     { "records that were written count", test_apply },
@@ -498,4 +568,5 @@ UNIT_MAIN("inventory",
 	test_troubles },
     { "what will not change by itself is a refusal", test_refusals },
     { "what needs something that failed waits with it", test_lost },
-    { "samples tell whether shards are in the same order", test_samples })
+    { "samples tell whether shards are in the same order", test_samples },
+    { "reads are as far apart as their reader says", test_arrival })
