@@ -378,7 +378,7 @@ on_identity(struct msg_in *in)
 {
 	struct api		*a = in->ctx;
 	struct api_sessions	*all = a->sessions;
-	struct json_object	*o = NULL, *v;
+	struct json_object	*o = NULL;
 	const uint8_t		*text;
 	size_t			 len;
 	bool			 taken;
@@ -395,9 +395,6 @@ on_identity(struct msg_in *in)
 		json_object_put(o);
 		o = json_object_new_object();
 	}
-	/* GET /_x/v1/info calls it so. */
-	if (json_at(o, "source") == NULL && (v = json_at(o, "cluster")) != NULL)
-		json_set(o, "source", json_object_get(v));
 	json_object_put(all->identity);
 	all->identity = o;
 	if (all->taken && !taken)
