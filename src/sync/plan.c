@@ -133,17 +133,41 @@ struct victim {
 struct victims {
 	struct victim	*list;
 	size_t		 n;
+	struct map	 by;		/* name -> its place + 1, as a pointer */
 };
 
 static struct victim *
 victim_find(const struct victims *vs, const char *name)
 {
-	size_t		 i;
+	uintptr_t	 at = (uintptr_t)map_get(&vs->by, name);
 
-	for (i = 0; i < vs->n; i++)
-		if (strcmp(vs->list[i].t->name, name) == 0)
-			return &vs->list[i];
-	return NULL;
+	return at == 0 ? NULL : &vs->list[at - 1];
+}
+
+/* A database at both ends, with what belongs to it. */
+struct pair {
+	const struct structure_db	*s, *t;		/* t NULL: to be made */
+	struct map			 s_by, t_by;	/* collections by name */
+	struct victims			 vs;
+};
+
+static void
+pair_names(struct pair *pr)
+{
+	const struct structure_coll	*c, *old;
+	size_t				 i;
+
+	/* a pending one may have the name of one that is there */
+	for (i = 0; i < pr->s->ncolls; i++) {
+		c = &pr->s->colls[i];
+		old = map_get(&pr->s_by, c->name);
+		if (old == NULL || old->pending)
+			map_put(&pr->s_by, c->name, &pr->s->colls[i]);
+	}
+	for (i = 0; pr->t != NULL && i < pr->t->ncolls; i++)
+		if (!map_has(&pr->t_by, pr->t->colls[i].name))
+			map_put(&pr->t_by, pr->t->colls[i].name,
+			    &pr->t->colls[i]);
 }
 
 /* Takes why. */
@@ -156,28 +180,11 @@ victim_add(struct planner *pl, struct victims *vs, const char *db,
 
 	vs->list = xrealloc(vs->list, (vs->n + 1) * sizeof(*v));
 	v = &vs->list[vs->n++];
+	map_put(&vs->by, t->name, (void *)(uintptr_t)vs->n);
 	v->t = t;
 	v->again = again;
 	v->why = why;
 	v->hold = confirm(pl, db, t->name, NULL, key);
-}
-
-/* What stands in the source for a collection of the target. */
-static const struct structure_coll *
-source_of(const struct structure_db *sdb, const struct structure_coll *t)
-{
-	const struct structure_coll	*c = NULL;
-	size_t				 i;
-
-	/* a pending one may have the name of one that is there */
-	for (i = 0; i < sdb->ncolls; i++) {
-		if (strcmp(sdb->colls[i].name, t->name) != 0)
-			continue;
-		c = &sdb->colls[i];
-		if (!c->pending)
-			return c;
-	}
-	return c;
 }
 
 static char *
@@ -212,9 +219,10 @@ may_drop(struct planner *pl, const char *db, const struct structure_coll *t)
 }
 
 static void
-find_victims(struct planner *pl, const struct structure_db *sdb,
-    const struct structure_db *tdb, struct victims *vs)
+find_victims(struct planner *pl, struct pair *pr)
 {
+	const struct structure_db	*tdb = pr->t;
+	struct victims			*vs = &pr->vs;
 	const struct structure_coll	*c, *t;
 	struct plan_want		 w;
 	char				*why;
@@ -222,7 +230,7 @@ find_victims(struct planner *pl, const struct structure_db *sdb,
 
 	for (i = 0; i < tdb->ncolls; i++) {
 		t = &tdb->colls[i];
-		c = source_of(sdb, t);
+		c = map_get(&pr->s_by, t->name);
 		if (c == NULL) {
 			if (may_drop(pl, tdb->name, t))
 				victim_add(pl, vs, tdb->name, t, NULL,
@@ -248,9 +256,10 @@ find_victims(struct planner *pl, const struct structure_db *sdb,
  * go with it and come again.  One of them that has to wait makes all wait.
  */
 static void
-follow_prototypes(struct planner *pl, const struct structure_db *sdb,
-    const struct structure_db *tdb, struct victims *vs)
+follow_prototypes(struct planner *pl, struct pair *pr)
 {
+	const struct structure_db	*tdb = pr->t;
+	struct victims			*vs = &pr->vs;
 	const struct structure_coll	*t, *c;
 	struct victim			*proto, *v;
 	size_t				 i;
@@ -261,7 +270,7 @@ follow_prototypes(struct planner *pl, const struct structure_db *sdb,
 		    victim_find(vs, t->name) != NULL ||
 		    (proto = victim_find(vs, t->like)) == NULL)
 			continue;
-		c = source_of(sdb, t);
+		c = map_get(&pr->s_by, t->name);
 		if (c == NULL || c->pending ||
 		    !wanted(pl, tdb->name, t->name))
 			proto->hold = PLAN_UNCONFIRMED;
@@ -316,6 +325,7 @@ victims_free(struct victims *vs)
 	for (i = 0; i < vs->n; i++)
 		free(vs->list[i].why);
 	free(vs->list);
+	map_free(&vs->by, NULL);
 }
 
 /* ---- indexes ------------------------------------------------------------ */
@@ -487,15 +497,16 @@ change_coll(struct planner *pl, const char *db,
 }
 
 static void
-plan_coll(struct planner *pl, const struct structure_db *tdb,
-    const char *db, const struct structure_coll *c, const struct victims *vs)
+plan_coll(struct planner *pl, const struct pair *pr,
+    const struct structure_coll *c)
 {
-	const struct structure_coll	*t = NULL;
+	const char			*db = pr->s->name;
+	const struct victims		*vs = &pr->vs;
+	const struct structure_coll	*t;
 
 	if (c->pending || !wanted(pl, db, c->name))
 		return;
-	if (tdb != NULL)
-		t = structure_coll(tdb, c->target_name);
+	t = map_get(&pr->t_by, c->target_name);
 	if (t != NULL && t->pending)
 		return;
 	switch (c->kind) {
@@ -555,12 +566,6 @@ db_takes_part(struct planner *pl, const struct structure_db *db)
 	return false;
 }
 
-/* Per database, kept between the passes. */
-struct pair {
-	const struct structure_db	*s, *t;
-	struct victims			 vs;
-};
-
 /* Indexes and collections that go, of all databases, before anything comes. */
 static void
 pass_drops(struct planner *pl, struct pair *pr)
@@ -570,14 +575,14 @@ pass_drops(struct planner *pl, struct pair *pr)
 
 	if (pr->t == NULL)
 		return;
-	find_victims(pl, pr->s, pr->t, &pr->vs);
-	follow_prototypes(pl, pr->s, pr->t, &pr->vs);
+	find_victims(pl, pr);
+	follow_prototypes(pl, pr);
 	for (i = 0; i < pr->s->ncolls; i++) {
 		c = &pr->s->colls[i];
 		if (c->kind != STRUCTURE_DATA || c->pending ||
 		    !wanted(pl, pr->s->name, c->name))
 			continue;
-		t = structure_coll(pr->t, c->target_name);
+		t = map_get(&pr->t_by, c->target_name);
 		if (t != NULL && !t->pending && t->kind == STRUCTURE_DATA &&
 		    victim_find(&pr->vs, t->name) == NULL)
 			plan_indexes(pl, pr->s->name, c, t, true);
@@ -599,7 +604,7 @@ pass_creates(struct planner *pl, struct pair *pr)
 		    "its sharding (single or not) differs, which cannot be "
 		    "changed");
 	for (i = 0; i < pr->s->ncolls; i++)
-		plan_coll(pl, pr->t, pr->s->name, &pr->s->colls[i], &pr->vs);
+		plan_coll(pl, pr, &pr->s->colls[i]);
 }
 
 static void
@@ -682,15 +687,18 @@ make_steps(struct planner *pl)
 		pairs[n].s = &pl->source->dbs[i];
 		pairs[n].t = structure_db(pl->target, pairs[n].s->name);
 		if (pairs[n].t == NULL || !pairs[n].t->pending)
-			n++;
+			pair_names(&pairs[n++]);
 	}
 	for (i = 0; i < n; i++)
 		pass_drops(pl, &pairs[i]);
 	for (i = 0; i < n; i++)
 		pass_creates(pl, &pairs[i]);
 	pass_drop_dbs(pl);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		victims_free(&pairs[i].vs);
+		map_free(&pairs[i].s_by, NULL);
+		map_free(&pairs[i].t_by, NULL);
+	}
 	free(pairs);
 	guard(pl);
 	for (i = 0; i < pl->p->n; i++)
