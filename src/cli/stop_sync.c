@@ -91,26 +91,55 @@ make_barrier(struct stop *s)
 	}
 }
 
+/*
+ * What the barrier says: 1 when the target has everything, 0 with a sentence
+ * when not yet, -1 when there is none any more (its master was replaced).
+ */
+static int
+judge_barrier(struct json_object *o, struct err_msg *m)
+{
+	int64_t		 in = json_int_or(o, "in_sync_shards", 0);
+	int64_t		 out = json_int_or(o, "not_in_sync_shards", 0);
+	const char	*failed = json_string_or(o, "x.failed", "");
+	const char	*waits = json_string_or(o, "x.waits_for", "");
+
+	if (out == 0 && in > 0)
+		return 1;
+	if (*failed != '\0') {
+		err_set(m, 0, "%.300s", failed);
+		return -1;
+	}
+	if (*waits != '\0')
+		err_set(m, 0, "waiting for %.300s", waits);
+	else
+		err_set(m, 0, "%lld of %lld shards are in sync",
+		    (long long)in, (long long)(in + out));
+	cli_make_safe(m->text);
+	return json_bool_or(o, "SourceServerReadonly", true) ||
+	    json_at(o, "x") != NULL ? 0 : -1;
+}
+
 static int
 wait_in_sync(struct stop *s)
 {
 	struct json_object	*o;
 	struct err_msg		 m = { "" };
-	int64_t			 in, out;
-	int			 err;
+	int			 err, is;
 
 	for (;;) {
 		err = remote_get(s->r, "/_api/sync/barrier", &o, &m);
 		if (err != 0 && !remote_is_temporary(err))
 			return remote_fail(WHAT, err, &m);
 		if (err == 0) {
-			in = json_int_or(o, "in_sync_shards", 0);
-			out = json_int_or(o, "not_in_sync_shards", 0);
+			is = judge_barrier(o, &m);
 			json_object_put(o);
-			if (out == 0 && in > 0)
+			if (is > 0)
 				return 0;
-			err_set(&m, 0, "%lld of %lld shards are in sync",
-			    (long long)in, (long long)(in + out));
+			/* Made again, for as long as there is time. */
+			if (is < 0 && !is_late(s) &&
+			    ((err = make_barrier(s)) != 0 ||
+			    !s->has_barrier))
+				return err;
 		}
 		progress_set("%s", m.text);
 		if (is_late(s))
