@@ -4,6 +4,7 @@
  * Callbacks take note of what comes and wake the fiber (receive_run.c); they
  * never wait and apply nothing themselves.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -412,6 +413,8 @@ receive_leave(struct receive *r)
 		return;
 	r->left = true;
 	receive_settle(r);
+	if (!r->abandoned)
+		receive_request_none(r);
 	if (r->sub.open)
 		receive_up_text(r, MSG_CH_CLOSE, "the process receive ends");
 	if (r->link != NULL)
@@ -469,6 +472,9 @@ receive_main(struct member *m, const struct worker_conf *conf)
 		return proc_child_fail(m->child, PROC_EXIT_CONFIG,
 		    "configuration of a receive: %s", err_text(e));
 	channel_name_text(&r->conf.name, r->name);
+	/* Blocks go back to the kernel when a burst is over: there may be
+	 * thousands of us. */
+	(void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	r->w = worker_new(m, conf, &ops, r);
 	r->loop = worker_loop(r->w);
 	r->cluster = worker_cluster(r->w);

@@ -130,10 +130,12 @@ send_body(struct receive *r, struct fold *f, struct fold_body *b)
 		return e;
 	w.body = &r->body;
 	w.count = b->count;
+	receive_request_begins(r);
 	if (b->kind == FOLD_REMOVALS)
 		e = arango_write_remove(&to, &w, &res);
 	else
 		e = arango_write_upsert(&to, &w, &res);
+	receive_request_ends(r);
 	if (e == 0) {
 		take_errors(f, b, &res);
 		fold_answered(f, b);
@@ -223,7 +225,9 @@ remove_keys(struct receive *r, size_t n)
 	for (;;) {
 		if ((e = receive_target(r, &to)) != 0)
 			return e;
+		receive_request_begins(r);
 		e = arango_write_remove(&to, &w, &res);
+		receive_request_ends(r);
 		how = e != 0 ? res.reaction : res.nerrors_all != 0 ?
 		    ARANGO_RETRY : ARANGO_SUCCESS;
 		if (e != 0)
@@ -389,8 +393,7 @@ receive_apply_fold(struct receive *r, struct fold *f, enum apply_mode mode)
 	if (fold_counts(f)->operations != 0)
 		e = drive(r, f, mode);
 	fold_reset(f);
-	if (r->body.cap > INBOX_KEEP_BYTES)
-		buf_free(&r->body);
+	inbox_forget(&r->body);
 	return e;
 }
 
@@ -407,7 +410,10 @@ truncate_shard(struct receive *r)
 	for (;;) {
 		if ((e = receive_target(r, &to)) != 0)
 			return e;
-		if ((e = arango_write_truncate(&to, &res)) == 0) {
+		receive_request_begins(r);
+		e = arango_write_truncate(&to, &res);
+		receive_request_ends(r);
+		if (e == 0) {
 			arango_write_result_free(&res);
 			break;
 		}
@@ -483,5 +489,6 @@ receive_apply_lines(struct receive *r)
 		}
 	}
 	note_lag(r);
+	inbox_forget(&r->batch);
 	return 0;
 }

@@ -70,9 +70,7 @@ doc_batch_apply(struct receive *r, struct doc_batch *d, enum apply_mode mode)
 		e = receive_apply_fold(r, r->docs_fold, mode);
 	fold_reset(r->docs_fold);
 	d->n = 0;
-	if (r->batch.cap > INBOX_KEEP_BYTES)
-		buf_free(&r->batch);
-	buf_reset(&r->batch);
+	inbox_forget(&r->batch);
 	return e;
 }
 

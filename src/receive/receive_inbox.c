@@ -20,12 +20,18 @@ inbox_init(struct inbox *in)
 	in->live_said = in->bulk_said = CHANNEL_FIRST_CREDIT;
 }
 
+void
+inbox_forget(struct buf *b)
+{
+	if (b->cap > INBOX_KEEP_BYTES)
+		buf_free(b);
+	buf_reset(b);
+}
+
 static void
 block_reset(struct inbox_block *b)
 {
-	if (b->text.cap > INBOX_KEEP_BYTES)
-		buf_free(&b->text);
-	buf_reset(&b->text);
+	inbox_forget(&b->text);
 	b->whole = 0;
 	b->payload = 0;
 	b->boundary = false;
@@ -166,9 +172,7 @@ inbox_take(struct inbox_block *b, struct buf *out, bool *boundary,
 	*boundary = b->boundary;
 	if (b->boundary)
 		*pos = b->pos;
-	if (out->cap > INBOX_KEEP_BYTES)
-		buf_free(out);
-	buf_reset(out);
+	inbox_forget(out);
 	b->text = *out;
 	if (rest != 0)
 		buf_append(&b->text, full.data + b->whole, rest);

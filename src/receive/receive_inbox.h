@@ -19,10 +19,14 @@
 #include "base/buf.h"
 #include "sync/channel.h"
 
-#define INBOX_WINDOW_LIVE	((uint64_t)1536 * 1024)
-#define INBOX_WINDOW_BULK	((uint64_t)2 * 1024 * 1024)
+/*
+ * A block is filled while the last one is applied, and its documents are once
+ * more in the body of a request: so a busy pair has three of these at most.
+ */
+#define INBOX_WINDOW_LIVE	((uint64_t)1024 * 1024)
+#define INBOX_WINDOW_BULK	((uint64_t)1024 * 1024)
 /* A block larger than this is given back when it is empty. */
-#define INBOX_KEEP_BYTES	((size_t)4 * 1024 * 1024)
+#define INBOX_KEEP_BYTES	((size_t)256 * 1024)
 /* No line or document is longer: an answer of arangod is not, either. */
 #define INBOX_LINE_MAX		((size_t)1536 * 1024 * 1024)
 
@@ -81,6 +85,9 @@ struct inbox_piece *inbox_next(struct inbox *in);
 /* A cut came; it is done: what came behind it is next. */
 void	inbox_part(struct inbox *in);
 void	inbox_join(struct inbox *in);
+
+/* Empty a block; a large one gives its memory back. */
+void	inbox_forget(struct buf *b);
 
 /* New totals, worth a message: true. */
 bool	inbox_credit(struct inbox *in, uint64_t *live, uint64_t *bulk);

@@ -111,6 +111,13 @@ struct receive {
 	uint64_t	 batch_number;		/* of commit.h */
 	uint64_t	 unknown_batch;		/* sent, and nobody knows; 0 */
 	bool		 unput;			/* last_pos is in no batch */
+	/*
+	 * A file says that requests may be under way: who is killed then has
+	 * left one of unknown outcome behind (R16).
+	 */
+	char		*busy_path;
+	bool		 busy, in_request;
+	uint64_t	 busy_ms;
 	uint64_t	 put_ms;
 	struct sync_pos	 last_pos;	/* boundary that was applied last */
 	bool		 log_ended;	/* 2000, 2001 */
@@ -170,6 +177,11 @@ void	receive_applied(struct receive *r, const struct sync_pos *pos);
 /* Record what has settled (R14, R15) and tell the source. */
 void	receive_settle(struct receive *r);
 void	receive_settle_soon(struct receive *r);
+/* A request that writes begins, and has been answered (R16). */
+void	receive_request_begins(struct receive *r);
+void	receive_request_ends(struct receive *r);
+/* None is under way, as we leave. */
+void	receive_request_none(struct receive *r);
 /* Durable: a repair changes the shard (R9). */
 int	receive_mark_repairing(struct receive *r);
 int	receive_store(struct receive *r);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <json-c/json.h>
 
@@ -16,6 +17,8 @@
 
 #define STATUS_MS	200
 #define RECORD_EVERY_MS	1000
+/* So long after the last request the next one marks us as busy anew. */
+#define BUSY_MS		2000
 
 /* ---- steps -------------------------------------------------------------- */
 
@@ -139,6 +142,57 @@ load_record(struct receive *r)
 	r->last_pos = r->record.shard.pos;
 }
 
+/* ---- requests under way ------------------------------------------------- */
+
+void
+receive_request_begins(struct receive *r)
+{
+	int	 e;
+
+	r->in_request = true;
+	if (r->busy)
+		return;
+	/* it need not survive a power cut: what we sent did not, either */
+	if ((e = fsx_replace_fast(r->busy_path, "", 0, 0600)) != 0)
+		log_warning("%s: %s: %s", r->name, r->busy_path, err_text(e));
+	r->busy = true;
+}
+
+void
+receive_request_ends(struct receive *r)
+{
+	r->in_request = false;
+	r->busy_ms = loop_now_ms(r->loop);
+	receive_settle_soon(r);
+}
+
+void
+receive_request_none(struct receive *r)
+{
+	if (!r->busy || r->in_request)
+		return;
+	r->busy = false;
+	(void)unlink(r->busy_path);
+}
+
+/* Was a former process killed with a request under way? */
+static void
+look_for_busy(struct receive *r)
+{
+	if (access(r->busy_path, F_OK) != 0)
+		return;
+	log_notice("%s: a request may have been under way when the last "
+	    "process was killed: the shard is compared in %d minutes", r->name,
+	    COMMIT_SUSPECT_MS / 60000);
+	r->busy = true;
+	r->busy_ms = loop_now_ms(r->loop);
+	commit_unknown(r->commit, 0, r->busy_ms);
+	r->record.suspect_us = clock_wall_us() +
+	    (uint64_t)COMMIT_SUSPECT_MS * 1000;
+	if (r->has_record)
+		(void)receive_store(r);
+}
+
 static int
 open_owed(struct receive *r, const char *path, struct err_msg *m)
 {
@@ -189,6 +243,8 @@ receive_open_files(struct receive *r)
 	free(applied);
 	r->record_path = receive_record_path(dir, &r->conf.name, "");
 	load_record(r);
+	r->busy_path = receive_record_path(dir, &r->conf.name, ".busy");
+	look_for_busy(r);
 	path = receive_record_path(dir, &r->conf.name, ".owed");
 	if (open_owed(r, path, &m) != 0)
 		worker_done(r->w, PROC_EXIT_IO, "%s", m.text);
@@ -295,6 +351,8 @@ receive_settle(struct receive *r)
 		r->unrecorded = false;
 		say_committed(r);
 	}
+	if (r->busy && now - r->busy_ms >= BUSY_MS)
+		receive_request_none(r);
 	receive_settle_soon(r);
 }
 
@@ -304,12 +362,14 @@ receive_settle_soon(struct receive *r)
 	uint64_t	 now = loop_now_ms(r->loop);
 	uint64_t	 at = commit_next_ms(r->commit);
 
-	if (r->left || loop_timer_is_running(r->settle_timer))
+	if (r->left)
 		return;
 	if (r->unput)
 		at = MIN(at, r->put_ms + 100);
 	if (r->unrecorded)
 		at = now;
+	if (r->busy && !r->in_request)
+		at = MIN(at, r->busy_ms + BUSY_MS);
 	if (at == UINT64_MAX)
 		return;
 	at = MAX(at, r->recorded_ms + RECORD_EVERY_MS);

@@ -125,9 +125,8 @@ test_credit(void)
 
 	memset(text, 'x', sizeof(text));
 	inbox_init(&in);
-	CU_ASSERT_TRUE(inbox_credit(&in, &live, &bulk));
-	CU_ASSERT_EQUAL(live, INBOX_WINDOW_LIVE);
-	CU_ASSERT_EQUAL(bulk, INBOX_WINDOW_BULK);
+	/* what a new subscription has is enough */
+	CU_ASSERT(INBOX_WINDOW_LIVE <= CHANNEL_FIRST_CREDIT);
 	CU_ASSERT_FALSE(inbox_credit(&in, &live, &bulk));
 	/* whole lines hold their credit until they are taken */
 	for (i = 0; i < 12; i++) {
