@@ -23,11 +23,12 @@ lines_tick(const uint8_t *p, size_t n, uint64_t *tick)
 uint32_t
 lines_count(const uint8_t *p, size_t n)
 {
-	const uint8_t	*end = p + n, *nl;
+	const uint8_t	*nl;
 	uint32_t	 count = 0;
 
-	while (p < end && (nl = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+	while (n > 0 && (nl = memchr(p, '\n', n)) != NULL) {
 		count++;
+		n -= (size_t)(nl + 1 - p);
 		p = nl + 1;
 	}
 	return count;
@@ -36,19 +37,18 @@ lines_count(const uint8_t *p, size_t n)
 size_t
 lines_through(const uint8_t *p, size_t n, uint64_t floor)
 {
-	const uint8_t	*at = p, *end = p + n, *nl;
+	const uint8_t	*nl;
+	size_t		 at = 0, len;
 	uint64_t	 tick;
 
-	while (at < end) {
-		nl = memchr(at, '\n', (size_t)(end - at));
-		if (nl == NULL)
-			nl = end - 1;
-		if (lines_tick(at, (size_t)(nl + 1 - at), &tick) != 0 ||
-		    tick > floor)
+	while (at < n) {
+		nl = memchr(p + at, '\n', n - at);
+		len = nl == NULL ? n - at : (size_t)(nl + 1 - (p + at));
+		if (lines_tick(p + at, len, &tick) != 0 || tick > floor)
 			break;
-		at = nl + 1;
+		at += len;
 	}
-	return (size_t)(at - p);
+	return at;
 }
 
 int
@@ -70,10 +70,13 @@ size_t
 lines_split(const uint8_t *p, size_t n, bool inside, bool more,
     struct lines_part out[3])
 {
-	const uint8_t	*end = p + n, *nl, *last;
+	const uint8_t	*end, *nl, *last;
 	size_t		 k = 0;
 
-	if (inside && n > 0) {
+	if (n == 0)
+		return 0;
+	end = p + n;
+	if (inside) {
 		nl = memchr(p, '\n', n);
 		out[k].p = p;
 		out[k].n = nl == NULL ? n : (size_t)(nl + 1 - p);
