@@ -50,7 +50,8 @@ int	tail_main(struct member *m, const struct worker_conf *conf);
  * that lasts.  ASK changes nothing.  A second JOIN (after a repair) takes the
  * place of the first: whatever comes between JOIN_REQ and its answer is of the
  * former one and is dropped.  JOIN_ANS comes before anything of the new one
- * but BEHIND.  ROUTE_FROM_NOW is answered after the present response; open the
+ * but BEHIND; its tick is never above the one that was asked for.
+ * ROUTE_FROM_NOW is answered after the present response; open the
  * snapshot then, not before.
  *
  * LINES are whole lines of one response, in order; a line that is longer than
@@ -71,9 +72,10 @@ int	tail_main(struct member *m, const struct worker_conf *conf);
  * yet must not be applied (it may never have happened), nor what is queued and
  * not delivered with TAIL_HISTORY_LOST and TAIL_ENDED (R5).
  *
- * ACK.  durable: the highest `tick` of END (or of the JOIN) up to which
- * everything is durable in the queue; the server may forget what is below all
- * of them (R2).  noted: see below.  Both only rise between two JOINs.
+ * ACK.  durable: the highest `tick` of END (or of the JOIN, or of a cut whose
+ * repair has ended) up to which everything is durable; the server may forget
+ * what is below all of them (R2), and when a history is proven only up to a
+ * lower tick after a restart of the server, the join is GONE.  noted: see below.  Both only rise between two JOINs.
  *
  * Watermarks (R21).  link takes a channel for "applied through the watermark"
  * unless it was told of records that wait.  So the tail sends no watermark

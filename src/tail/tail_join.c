@@ -316,7 +316,8 @@ join(struct tail_conn *c)
 		tail_row_pending(row, t->point.from, t->point.from);
 		say_behind(row, t->point.from);
 	}
-	join_answer(c, row->join_tick);
+	/* above what was asked for nothing is missing, wherever we begin */
+	join_answer(c, MIN(c->join_tick, row->join_tick));
 	if (row->ch->state == ROUTE_DETACHED)
 		join_state(row);
 	log_info("%s %s: joined at %" PRIu64 "%s", row->ch->db, row->ch->cuid,

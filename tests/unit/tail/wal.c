@@ -354,6 +354,8 @@ on_joined(struct sink *s, struct rbuf *m)
 	if (get_i32(m, &err) != 0 || get_u64(m, &s->joined) != 0 ||
 	    get_end(m) != 0 || err != 0)
 		return ERR_PROTOCOL;
+	if (s->joined > s->join_tick)
+		wrong(s, "joined behind what was asked for");
 	s->state = SINK_ON;
 	buf_reset(&s->part);
 	if (!s->has_pos) {
@@ -528,6 +530,7 @@ sink_join(struct sink *s, uint64_t tick)
 	put_str(&b, s->cuid);
 	put_u64(&b, tick);
 	s->state = SINK_JOINING;
+	s->join_tick = tick;
 	(void)peer_send_buf(s->peer, MSG_TAIL_JOIN_REQ, 2, &b);
 }
 

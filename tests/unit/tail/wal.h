@@ -71,7 +71,7 @@ struct sink {
 	uint64_t	 have[WAL_KEYS], durable[WAL_KEYS];
 	struct buf	 part;		/* a line in pieces */
 	struct tail_evidence evidence;
-	uint64_t	 joined, noted;
+	uint64_t	 join_tick, joined, noted;
 	bool		 detached;
 	bool		 was_again, was_more;
 	unsigned	 lines, ends, gone, behinds, detaches, snapshots, wrong;
