@@ -24,14 +24,14 @@
 #include "master/control_workers.h"
 
 #define SECRET_MAX_BYTES	4096
-#define SESSION_MAX_BYTES	65536
+/* A request's body is 1 MiB at most. */
 #define CALL_MAX_BYTES		((size_t)1024 * 1024 + 65536)
 
 static int	on_call(struct msg_in *);
 
 static const struct msg_rule	 from_api[] = {
 	{ MSG_API_CALL_REQ, 1, 20, CALL_MAX_BYTES, on_call },
-	{ MSG_API_SESSION, 1, 9, SESSION_MAX_BYTES,
+	{ MSG_API_SESSION, 1, 9, CALL_MAX_BYTES,
 	    control_outgoing_on_session },
 	{ MSG_API_WANT, 1, 20, 1024, control_outgoing_on_want },
 	{ 0, 0, 0, 0, NULL }

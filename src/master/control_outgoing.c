@@ -24,11 +24,10 @@
 #include "master/control_topology.h"
 
 #define TICK_MS		500
-#define FLUSH_MS	1000	/* R28: at most one transaction a second */
-#define FLUSH_MAX	500	/* keys in one */
 /* A target that was ended may still call once. */
 #define CLOSED_MS	3000
-#define ENDPOINTS_MAX	64
+#define VERSION_AGAIN_MS	1000
+#define VERSION_EVERY_MS	600000
 
 static const char *const	state_names[] = {
 	"initializing", "initial-sync", "running", "cancelling"
@@ -58,6 +57,7 @@ target_free(struct out_target *t)
 {
 	map_free(&t->tails, free);
 	map_free(&t->sends, free);
+	map_free(&t->ownerless, free);
 	json_object_put(t->endpoints);
 	free(t);
 }
@@ -88,143 +88,19 @@ outgoing_release(struct control_outgoing **op)
 	}
 	map_free(&o->leaders, outgoing_leader_free);
 	map_free(&o->closed, free);
+	map_free(&o->forgotten, NULL);
 	arango_agency_free(&o->agency);
 	free(o);
 }
 
-static bool
-is_cluster_id(const char *s)
+bool
+outgoing_is_id(const char *s)
 {
 	size_t	 n = strlen(s);
 
 	/* Also the name of a directory and of a key in the agency. */
 	return n > 0 && n < OUTGOING_ID_SIZE && strspn(s, "0123456789"
 	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_") == n;
-}
-
-/* ---- the agency --------------------------------------------------------------------- */
-
-struct json_object *
-outgoing_target_json(const struct out_target *t)
-{
-	struct json_object	*o = json_object_new_object();
-
-	json_set_string(o, "id", t->id);
-	json_set(o, "target", json_object_get(t->endpoints));
-	json_set_string(o, "state", outgoing_state_name(t->state));
-	json_set_bool(o, "active_barrier", t->barrier.active);
-	/* Ours: what its processes are called. */
-	json_set_string(o, "suffix", t->suffix);
-	return o;
-}
-
-static void
-put_leader(struct agency_trx *trx, const char *key, const struct out_leader *l)
-{
-	struct json_object	*o = json_object_new_object();
-	char			*path;
-
-	path = xasprintf(OUTGOING_LEADERS "/%s", key);
-	json_set_string(o, "server", l->server);
-	json_set_uint(o, "changes", l->changes);
-	agency_trx_set(trx, path, o, 0);
-	json_object_put(o);
-	free(path);
-}
-
-static size_t
-gather(struct control_outgoing *o, struct agency_trx *trx)
-{
-	struct map_iter		 it;
-	struct out_target	*t;
-	struct out_leader	*l;
-	struct json_object	*json;
-	char			*path;
-	size_t			 n = 0;
-
-	MAP_FOREACH(&o->targets, it) {
-		t = it.value;
-		if (!t->dirty)
-			continue;
-		t->dirty = false;
-		path = xasprintf(OUTGOING_KEY "/targets/%s", t->id);
-		json = outgoing_target_json(t);
-		agency_trx_set(trx, path, json, 0);
-		json_object_put(json);
-		free(path);
-		n++;
-	}
-	if (n > 0)
-		agency_trx_set_text(trx, OUTGOING_STATE "/structureVersion",
-		    "\"0.2\"", 0);
-	MAP_FOREACH(&o->leaders, it) {
-		l = it.value;
-		if (!l->dirty || n >= FLUSH_MAX)
-			continue;
-		l->dirty = false;
-		put_leader(trx, it.key, l);
-		n++;
-	}
-	return n;
-}
-
-static void
-all_dirty(struct control_outgoing *o)
-{
-	struct map_iter	 it;
-
-	MAP_FOREACH(&o->targets, it)
-		((struct out_target *)it.value)->dirty = true;
-	MAP_FOREACH(&o->leaders, it)
-		((struct out_leader *)it.value)->dirty = true;
-}
-
-static void
-flush_fiber(void *arg)
-{
-	struct control_outgoing	*o = arg;
-	struct agency_trx	 trx = AGENCY_TRX_INIT;
-	struct err_msg		 m = { "" };
-	int			 r;
-
-	if (!o->ended && gather(o, &trx) > 0) {
-		r = arango_agency_write(o->agency, &trx, NULL, &m);
-		if (r != 0 && !o->ended) {
-			log_warning("the state of the outgoing "
-			    "synchronization cannot be stored: %s; trying "
-			    "again", m.text);
-			/* Which of them were new is not worth knowing. */
-			all_dirty(o);
-		}
-	}
-	agency_trx_free(&trx);
-	o->flushing = false;
-	o->flushed_ms = loop_now_ms(o->c->loop);
-	outgoing_release(&o);
-}
-
-static bool
-is_dirty(const struct control_outgoing *o)
-{
-	struct map_iter	 it;
-
-	MAP_FOREACH(&o->targets, it)
-		if (((struct out_target *)it.value)->dirty)
-			return true;
-	MAP_FOREACH(&o->leaders, it)
-		if (((struct out_leader *)it.value)->dirty)
-			return true;
-	return false;
-}
-
-void
-outgoing_flush(struct control_outgoing *o)
-{
-	if (o->flushing || o->ended || !is_dirty(o) ||
-	    loop_now_ms(o->c->loop) - o->flushed_ms < FLUSH_MS)
-		return;
-	o->flushing = true;
-	fiber_spawn(o->c->loop, flush_fiber, outgoing_hold(o));
 }
 
 /* ---- targets ------------------------------------------------------------------------- */
@@ -260,8 +136,8 @@ start_inventory(struct control_outgoing *o)
 	buf_free(&b);
 }
 
-static struct out_target *
-target_new(struct control_outgoing *o, const char *id)
+struct out_target *
+outgoing_target_new(struct control_outgoing *o, const char *id)
 {
 	struct out_target	*t = xcalloc(1, sizeof(*t));
 
@@ -272,89 +148,13 @@ target_new(struct control_outgoing *o, const char *id)
 	return t;
 }
 
-static void
-target_begin(struct control_outgoing *o, struct out_target *t)
+void
+outgoing_target_begin(struct control_outgoing *o, struct out_target *t)
 {
 	map_put(&o->targets, t->id, t);
 	start_inventory(o);
 	if (control_topology(o->c) != NULL)
 		outgoing_shards_look(o, control_topology(o->c));
-}
-
-/* The list of strings at `name`, or an empty one; the caller's. */
-static struct json_object *
-strings_of(struct json_object *o, const char *name)
-{
-	struct json_object	*list = json_object_new_array();
-	struct json_object	*v = json_at(o, name), *s;
-	size_t			 i, n;
-
-	if (!json_object_is_type(v, json_type_array))
-		return list;
-	n = MIN(json_object_array_length(v), ENDPOINTS_MAX);
-	for (i = 0; i < n; i++) {
-		s = json_object_array_get_idx(v, i);
-		if (json_object_is_type(s, json_type_string))
-			json_object_array_add(list, json_object_get(s));
-	}
-	return list;
-}
-
-static void
-load_targets(struct control_outgoing *o)
-{
-	struct json_object	*all, *barriers;
-	struct out_target	*t;
-
-	all = control_state_at(o->c, "synchronizationState", "outgoing",
-	    "targets", NULL);
-	barriers = control_state_at(o->c, "x", "barrier", NULL);
-	if (!json_object_is_type(all, json_type_object))
-		return;
-	json_object_object_foreach(all, id, v) {
-		if (!is_cluster_id(id) ||
-		    !json_object_is_type(v, json_type_object))
-			continue;
-		t = target_new(o, id);
-		json_object_put(t->endpoints);
-		t->endpoints = strings_of(v, "target");
-		t->state = t->stored_state = outgoing_state_of(
-		    json_string_or(v, "state", ""));
-		str_copy(t->suffix, sizeof(t->suffix),
-		    json_string_or(v, "suffix", ""));
-		outgoing_barrier_load(t, barriers == NULL ? NULL :
-		    json_at(barriers, id));
-		log_info("target %s: goes on", id);
-		target_begin(o, t);
-		if (t->state == OUT_CANCELLING)
-			outgoing_cancel(t);
-	}
-}
-
-static void
-load_leaders(struct control_outgoing *o)
-{
-	struct json_object	*all;
-	struct out_leader	*l;
-	char			*key;
-
-	all = control_state_at(o->c, "x", "leaders", NULL);
-	if (!json_object_is_type(all, json_type_object))
-		return;
-	json_object_object_foreach(all, cid, shards) {
-		if (!json_object_is_type(shards, json_type_object))
-			continue;
-		json_object_object_foreach(shards, index, v) {
-			l = xcalloc(1, sizeof(*l));
-			str_copy(l->server, sizeof(l->server),
-			    json_string_or(v, "server", ""));
-			l->changes = (uint64_t)MAX(json_int_or(v, "changes",
-			    1), 1);
-			key = xasprintf("%s/%s", cid, index);
-			free(map_put(&o->leaders, key, l));
-			free(key);
-		}
-	}
 }
 
 /* ---- ending one ----------------------------------------------------------------------- */
@@ -532,13 +332,13 @@ session_open(struct control_outgoing *o, const char *id,
 		end_session(o, id, "the synchronization has been ended here");
 		return;
 	}
-	list = strings_of(hello, "endpoints");
+	list = outgoing_strings(hello, "endpoints");
 	if (t == NULL) {
-		t = target_new(o, id);
+		t = outgoing_target_new(o, id);
 		choose_suffix(o, t);
 		t->dirty = true;
 		log_notice("target %s: a synchronization begins", id);
-		target_begin(o, t);
+		outgoing_target_begin(o, t);
 	}
 	if (json_object_array_length(list) > 0 &&
 	    !json_equal(list, t->endpoints)) {
@@ -582,7 +382,7 @@ control_outgoing_on_session(struct msg_in *in)
 	    (len != 0 && (r = json_parse((const char *)text, len, &hello,
 	    NULL)) != 0))
 		return r;
-	if (!is_cluster_id(id)) {
+	if (!outgoing_is_id(id)) {
 		json_object_put(hello);
 		return ERR_FORMAT;
 	}
@@ -647,15 +447,21 @@ control_outgoing_on_want(struct msg_in *in)
 		why = "there is no synchronization to this target";
 	else
 		why = outgoing_want(t, &name, &m);
-	if (why != NULL && c->api != NULL)
+	if (why == NULL)
+		return 0;
+	/* What the target wants may be newer than what we know. */
+	control_topology_look(c);
+	if (c->api != NULL)
 		refuse(c, id, &name, why);
 	return 0;
 }
 
+/* Of our cluster; it may be upgraded under us. */
 static void
 version_fiber(void *arg)
 {
-	struct control		*c = arg;
+	struct control_outgoing	*o = arg;
+	struct control		*c = o->c;
 	struct arango_version	 v;
 
 	if (arango_version(c->cluster, NULL, &v, NULL) == 0) {
@@ -663,6 +469,22 @@ version_fiber(void *arg)
 		    v.text);
 		control_outgoing_api(c);
 	}
+	o->asking = false;
+	o->asked_ms = loop_now_ms(c->loop);
+	outgoing_release(&o);
+}
+
+static void
+ask_version(struct control_outgoing *o)
+{
+	uint64_t	 now = loop_now_ms(o->c->loop);
+
+	if (o->asking || (o->asked_ms != 0 && now - o->asked_ms <
+	    (o->c->cluster_version[0] == '\0' ? VERSION_AGAIN_MS :
+	    VERSION_EVERY_MS)))
+		return;
+	o->asking = true;
+	fiber_spawn(o->c->loop, version_fiber, outgoing_hold(o));
 }
 
 void
@@ -729,6 +551,7 @@ on_tick(void *arg)
 		t->stored_state = t->state;
 	}
 	outgoing_flush(o);
+	ask_version(o);
 }
 
 void
@@ -743,13 +566,11 @@ control_outgoing_begin(struct control *c)
 	o->agency = arango_agency_new(c->cluster, &o->cancel);
 	o->tick = loop_timer_new(c->loop, on_tick, o);
 	loop_timer_start_periodic(o->tick, TICK_MS);
-	load_leaders(o);
-	load_targets(o);
+	outgoing_load(o);
 	MAP_FOREACH(&c->sessions, it)
 		session_open(o, it.key, it.value);
 	control_topology_on(c, on_topology);
-	if (c->cluster_version[0] == '\0')
-		fiber_spawn(c->loop, version_fiber, c);
+	ask_version(o);
 }
 
 void

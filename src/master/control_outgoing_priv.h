@@ -76,6 +76,8 @@ struct out_target {
 	bool		 removed;	/* not in the map any more */
 	bool		 cancelling;	/* a fiber ends it */
 	bool		 scanned;	/* its queues were looked at */
+	struct map	 ownerless;	/* name of a queue whose collection is
+					 * not there -> u64 since when */
 	bool		 mode_given, readonly_after;	/* asked for */
 	struct map	 tails;		/* server id -> out_tail */
 	struct map	 sends;		/* channel_name_text() -> out_send */
@@ -102,9 +104,12 @@ struct control_outgoing {
 	struct map	 targets;	/* id -> out_target */
 	struct out_target *removed;	/* kept until the end */
 	struct map	 leaders;	/* "cid/index" -> out_leader */
+	struct map	 forgotten;	/* cids whose leaders are of the past */
 	struct map	 closed;	/* id -> u64 until when it is refused */
 	struct control_worker *inventory;
 	struct loop_timer *tick;
+	bool		 asking;	/* for the version */
+	uint64_t	 asked_ms;
 	bool		 flushing;
 	uint64_t	 flushed_ms;
 };
@@ -121,12 +126,26 @@ struct out_target *outgoing_of_call(struct control_call *call,
 /* "initial-sync" */
 const char *outgoing_state_name(enum out_state s);
 enum out_state outgoing_state_of(const char *name);
+bool	outgoing_is_id(const char *s);
+struct out_target *outgoing_target_new(struct control_outgoing *o,
+	    const char *id);
+/* Now it has processes. */
+void	outgoing_target_begin(struct control_outgoing *o,
+	    struct out_target *t);
+/* End it for good; what was asked for (server mode) is in t. */
+void	outgoing_cancel(struct out_target *t);
+
+/* ---- control_outgoing_store.c -------------------------------------------- */
+
 /* As it is kept in the agency; the caller's. */
 struct json_object *outgoing_target_json(const struct out_target *t);
 /* Write what is dirty, soon. */
 void	outgoing_flush(struct control_outgoing *o);
-/* End it for good; what was asked for (server mode) is in t. */
-void	outgoing_cancel(struct out_target *t);
+/* Begin what is in the agency. */
+void	outgoing_load(struct control_outgoing *o);
+/* The list of strings at `name`, or an empty one; the caller's. */
+struct json_object *outgoing_strings(struct json_object *o,
+	    const char *name);
 
 /* ---- control_outgoing_shards.c ------------------------------------------- */
 

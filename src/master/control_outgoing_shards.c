@@ -168,6 +168,24 @@ leader_changes(struct control_outgoing *o, const struct topo_shard *s)
 	return l->changes;
 }
 
+/* The collection is gone. */
+static void
+forget_leaders(struct control_outgoing *o, uint64_t cid)
+{
+	struct map_iter	 it;
+	char		 key[32];
+	size_t		 n;
+
+	n = (size_t)snprintf(key, sizeof(key), "%" PRIu64 "/", cid);
+	MAP_FOREACH(&o->leaders, it)
+		if (strncmp(it.key, key, n) == 0) {
+			free(it.value);
+			(void)map_del_n(&o->leaders, it.key, it.key_len);
+		}
+	key[n - 1] = '\0';
+	map_put(&o->forgotten, key, NULL);
+}
+
 /* NULL, or why nobody can be asked about that shard. */
 static const char *
 leader_of(struct control *c, struct arango_topology *topo,
@@ -364,11 +382,8 @@ outgoing_want(struct out_target *t, const struct channel_name *name,
 	if (topo == NULL)
 		return "the structure of the source is not known yet";
 	if ((s = shard_of(topo, name, &why, &gone)) == NULL ||
-	    (why = leader_of(c, topo, s, &server, &url, m)) != NULL) {
-		/* What the target wants may be newer than what we know. */
-		control_topology_look(c);
+	    (why = leader_of(c, topo, s, &server, &url, m)) != NULL)
 		return why;
-	}
 	x = map_get(&t->sends, channel_name_text(name, text));
 	if (x != NULL && x->worker->state == PROC_FAILED) {
 		err_set(m, ERR_BAD_STATE, "its process at the source has "
@@ -409,11 +424,14 @@ send_look(struct out_send *x, struct arango_topology *topo, uint64_t now_ms)
 			x->gone_ms = now_ms;
 		else if (now_ms - x->gone_ms >= OUTGOING_GONE_MS) {
 			log_info("%s: %s", x->worker->name, why);
+			forget_leaders(o, x->name.cid);
 			send_stop(x, true);
 		}
 		return;
 	}
 	x->gone_ms = 0;
+	if (s != NULL)
+		str_copy(x->coll, sizeof(x->coll), s->coll->name);
 	if (s != NULL && leader_of(o->c, topo, s, &server, &url, &m) == NULL)
 		send_run(x, server, url, leader_changes(o, s));
 }
@@ -451,12 +469,40 @@ coll_of_cid(const struct arango_topology *topo, uint64_t cid)
 	return NULL;
 }
 
+/* Its collection was dropped while nobody looked; true: it is removed. */
+static bool
+remove_ownerless(struct out_target *t, const char *name, uint64_t now_ms)
+{
+	uint64_t	*since = map_get(&t->ownerless, name);
+	char		*dir, *path;
+	int		 r;
+
+	if (since == NULL) {
+		since = xmalloc(sizeof(*since));
+		*since = now_ms;
+		map_put(&t->ownerless, name, since);
+	}
+	if (now_ms - *since < OUTGOING_GONE_MS)
+		return false;
+	dir = outgoing_queue_dir(t);
+	path = xasprintf("%s/%s", dir, name);
+	if ((r = fsx_remove_tree(path)) != 0)
+		log_warning("%s: cannot be removed: %s; remove it by hand",
+		    path, err_text(r));
+	else
+		log_info("%s: removed, its collection is gone", path);
+	free(path);
+	free(dir);
+	return true;
+}
+
 /*
  * Before we were started again somebody wrote these queues: they go on, also
- * when the target is away.
+ * when the target is away.  False: look again, not all of them could.
  */
-static void
-scan_queues(struct out_target *t, struct arango_topology *topo)
+static bool
+scan_queues(struct out_target *t, struct arango_topology *topo,
+    uint64_t now_ms)
 {
 	struct channel_name	 name;
 	struct topo_collection	*coll;
@@ -464,18 +510,26 @@ scan_queues(struct out_target *t, struct arango_topology *topo)
 	struct dirent		*e;
 	char			*path = outgoing_queue_dir(t);
 	DIR			*dir = opendir(path);
+	bool			 all = true;
 
 	free(path);
 	while (dir != NULL && (e = readdir(dir)) != NULL) {
 		memset(&name, 0, sizeof(name));
-		if (!outgoing_queue_parse(e->d_name, &name.cid, &name.shard) ||
-		    (coll = coll_of_cid(topo, name.cid)) == NULL ||
-		    str_copy(name.db, sizeof(name.db), coll->db->name) != 0)
+		if (!outgoing_queue_parse(e->d_name, &name.cid, &name.shard))
 			continue;
-		(void)outgoing_want(t, &name, &m);
+		coll = coll_of_cid(topo, name.cid);
+		if (coll == NULL || coll->deleted) {
+			if (!remove_ownerless(t, e->d_name, now_ms))
+				all = false;
+			continue;
+		}
+		str_copy(name.db, sizeof(name.db), coll->db->name);
+		if (outgoing_want(t, &name, &m) != NULL)
+			all = false;
 	}
 	if (dir != NULL)
 		closedir(dir);
+	return all;
 }
 
 /* Servers that lead something. */
@@ -523,8 +577,7 @@ look_target(struct out_target *t, struct arango_topology *topo,
 	MAP_FOREACH(&t->sends, it)
 		send_look(it.value, topo, now_ms);
 	if (!t->scanned)
-		scan_queues(t, topo);
-	t->scanned = true;
+		t->scanned = scan_queues(t, topo, now_ms);
 }
 
 void

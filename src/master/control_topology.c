@@ -125,11 +125,14 @@ read_fiber(void *arg)
 {
 	struct watch_run	*run = arg;
 	struct loop		*loop = run->w->c->loop;
-	uint64_t		 next;
+	uint64_t		 next, began, took;
 
 	while (!run->cancel.cancelled) {
+		began = loop_now_ms(loop);
 		read_once(run);
 		next = loop_now_ms(loop) + CONTROL_TOPOLOGY_MAX_MS;
+		/* A large one is not read all the time. */
+		took = loop_now_ms(loop) - began;
 		if (run->dirty) {
 			if (arango_sleep(&run->cancel, RETRY_MS) != 0)
 				break;
@@ -138,7 +141,8 @@ read_fiber(void *arg)
 		while (!run->cancel.cancelled && !run->dirty &&
 		    fiber_cond_wait_until(&run->wake, next) == 0)
 			;
-		(void)arango_sleep(&run->cancel, CONTROL_TOPOLOGY_GATHER_MS);
+		(void)arango_sleep(&run->cancel, CONTROL_TOPOLOGY_GATHER_MS +
+		    2 * took);
 	}
 	run_leave(run);
 }

@@ -24,7 +24,7 @@ void	control_topology_on(struct control *c, control_topology_fn *fn);
 /* The newest, borrowed until you wait (arango_topology_hold() it); NULL before
  * the first, and when we do not lead. */
 struct arango_topology *control_topology(const struct control *c);
-/* Something is not as it says: read it again now (at most every 200 ms). */
+/* Something is not as it says: read it again now. */
 void	control_topology_look(struct control *c);
 
 /* ---- for control.c ------------------------------------------------------- */

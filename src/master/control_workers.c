@@ -40,6 +40,8 @@
 #define STRANGER_MS		20000
 /* A process that could not be started (no memory, no process). */
 #define START_AGAIN_MS		1000
+/* A connection comes right after a process is ready. */
+#define LOST_MS			5000
 
 struct slot {
 	struct control	*c;
@@ -239,7 +241,26 @@ on_worker_lost(struct peer *p, int why, void *arg)
 	if (w->peer == p)
 		w->peer = NULL;
 	peer_free(&p);
+	w->lost_ms = loop_now_ms(w->c->loop);
 	changed(w);
+}
+
+/*
+ * A process that lives has another connection only after it was restarted:
+ * both have not understood each other.
+ */
+static void
+restart_lost(struct slot *s, uint64_t now_ms)
+{
+	struct control_worker	*w = s->worker;
+
+	if (w == NULL || w->peer != NULL || w->lost_ms == 0 || w->again ||
+	    s->state != PROC_READY || now_ms - w->lost_ms < LOST_MS)
+		return;
+	log_warning("%s: runs without a connection; it is restarted", s->name);
+	w->lost_ms = 0;
+	w->again = true;
+	loop_task_post(s->c->loop, &s->c->pool->reap);
 }
 
 static const struct peer_ops	 worker_peer_ops = {
@@ -260,6 +281,7 @@ take_fd(struct control_worker *w, int fd)
 		peer_free(&w->peer);
 		return;
 	}
+	w->lost_ms = 0;
 	token_send(p, w);
 	token_renew(p);
 	if (w->ops != NULL && w->ops->connected != NULL)
@@ -640,11 +662,10 @@ on_tick(void *arg)
 		stop_strangers(p);
 	MAP_FOREACH(&p->slots, it) {
 		s = it.value;
+		restart_lost(s, loop_now_ms(p->c->loop));
 		if (s->worker != NULL && s->state == PROC_DOWN &&
-		    !s->worker->started) {
+		    !s->worker->started)
 			post_settle(p);
-			break;
-		}
 	}
 }
 

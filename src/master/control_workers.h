@@ -62,6 +62,7 @@ struct control_worker {
 	bool		 started;	/* MSG_MESH_START was sent */
 	bool		 again;		/* start it when it is down */
 	bool		 leaving;	/* control_worker_stop() was called */
+	uint64_t	 lost_ms;	/* its connection; 0: it is there */
 	struct control_worker *next_leaving;
 };
 

@@ -24,6 +24,7 @@ src_master_libmaster_a_SOURCES = \
 	src/master/control_outgoing_barrier.c \
 	src/master/control_outgoing_priv.h \
 	src/master/control_outgoing_shards.c \
+	src/master/control_outgoing_store.c \
 	src/master/control_state.c \
 	src/master/control_topology.c \
 	src/master/control_topology.h \
