@@ -472,9 +472,12 @@ receive_main(struct member *m, const struct worker_conf *conf)
 		return proc_child_fail(m->child, PROC_EXIT_CONFIG,
 		    "configuration of a receive: %s", err_text(e));
 	channel_name_text(&r->conf.name, r->name);
-	/* Blocks go back to the kernel when a burst is over: there may be
-	 * thousands of us. */
-	(void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+	/*
+	 * What is freed goes back to the kernel, as there may be thousands of
+	 * us; but not what a message comes in, which is freed each time.
+	 */
+	(void)mallopt(M_MMAP_THRESHOLD, 640 * 1024);
+	(void)mallopt(M_TRIM_THRESHOLD, 640 * 1024);
 	r->w = worker_new(m, conf, &ops, r);
 	r->loop = worker_loop(r->w);
 	r->cluster = worker_cluster(r->w);

@@ -28,6 +28,17 @@ inbox_forget(struct buf *b)
 	buf_reset(b);
 }
 
+void
+inbox_quiet(struct inbox *in)
+{
+	if (in->now.text.len == 0)
+		buf_free(&in->now.text);
+	if (in->later.text.len == 0)
+		buf_free(&in->later.text);
+	if (in->snap.text.len == 0)
+		buf_free(&in->snap.text);
+}
+
 static void
 block_reset(struct inbox_block *b)
 {

@@ -21,12 +21,14 @@
 
 /*
  * A block is filled while the last one is applied, and its documents are once
- * more in the body of a request: so a busy pair has three of these at most.
+ * more in the body of a request: so a busy pair has three of these at most.  A
+ * window and the piece that overruns it fit into what is kept.
  */
-#define INBOX_WINDOW_LIVE	((uint64_t)1024 * 1024)
-#define INBOX_WINDOW_BULK	((uint64_t)1024 * 1024)
-/* A block larger than this is given back when it is empty. */
-#define INBOX_KEEP_BYTES	((size_t)256 * 1024)
+#define INBOX_WINDOW_LIVE	((uint64_t)512 * 1024)
+#define INBOX_WINDOW_BULK	((uint64_t)512 * 1024)
+/* A block larger than this is given back when it is empty; smaller ones, when
+ * all is quiet. */
+#define INBOX_KEEP_BYTES	((size_t)1024 * 1024)
 /* No line or document is longer: an answer of arangod is not, either. */
 #define INBOX_LINE_MAX		((size_t)1536 * 1024 * 1024)
 
@@ -86,6 +88,8 @@ struct inbox_piece *inbox_next(struct inbox *in);
 void	inbox_part(struct inbox *in);
 void	inbox_join(struct inbox *in);
 
+/* Give back the memory of all blocks that are empty. */
+void	inbox_quiet(struct inbox *in);
 /* Empty a block; a large one gives its memory back. */
 void	inbox_forget(struct buf *b);
 

@@ -173,6 +173,12 @@ receive_request_none(struct receive *r)
 		return;
 	r->busy = false;
 	(void)unlink(r->busy_path);
+	/* nothing is applied, so nothing points there */
+	inbox_quiet(&r->in);
+	if (r->batch.len == 0)
+		buf_free(&r->batch);
+	if (r->body.len == 0)
+		buf_free(&r->body);
 }
 
 /* Was a former process killed with a request under way? */
