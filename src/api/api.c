@@ -369,5 +369,6 @@ api_main(struct member *m)
 	proc_child_on_reload(m->child, on_reload, a);
 	member_ready(m);
 	(void)loop_run(a->loop);
+	api_sessions_free(&a->sessions);
 	return a->tls == NULL ? PROC_EXIT_TLS : PROC_EXIT_OK;
 }

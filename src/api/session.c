@@ -149,6 +149,24 @@ api_sessions_new(struct api *a)
 	return all;
 }
 
+void
+api_sessions_free(struct api_sessions **allp)
+{
+	struct api_sessions	*all = *allp;
+
+	*allp = NULL;
+	if (all == NULL)
+		return;
+	end_all(all, "the process ends");
+	loop_timer_free(&all->timer);
+	map_free(&all->targets, NULL);
+	map_free(&all->ids, NULL);
+	map_free(&all->senders, NULL);
+	json_object_put(all->identity);
+	buf_free(&all->structure);
+	free(all);
+}
+
 /* ---- POST /_x/v1/session ------------------------------------------------ */
 
 /* A cluster id as arangod makes them: a UUID. */

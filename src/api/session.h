@@ -22,6 +22,9 @@ struct api_sessions;
 #define API_SESSION_PATH	"/_x/v1/session"
 
 struct api_sessions *api_sessions_new(struct api *a);
+/* Ends all sessions.  Either the processes that were connected have gone
+ * before, or the loop does not run any more. */
+void	api_sessions_free(struct api_sessions **all);
 
 /* Answer a request below API_SESSION_PATH; who is API_CERTIFICATE or
  * API_TOKEN.  Does not wait. */

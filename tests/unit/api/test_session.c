@@ -346,7 +346,6 @@ begin(void)
 	o.handler = on_request;
 	CU_ASSERT_EQUAL_FATAL(http_server_new(a.loop, &o, &a.server, NULL),
 	    0);
-	free(base);
 	base = xasprintf("http://127.0.0.1:%u", http_server_port(a.server));
 	a.sessions = api_sessions_new(&a);
 	fd = play(&control, "control");
@@ -356,18 +355,31 @@ begin(void)
 	TURN_UNTIL(a.sessions->taken);
 }
 
-/* The process would end now: what the table of sessions holds goes with it. */
 static void
 end(void)
 {
+	struct played	*all[] = { &control, &x, &y, &tail, &inventory };
+	size_t		 i;
+
 	http_client_free(&client);
 	turn(50);
 	CU_ASSERT_EQUAL(map_count(&a.sessions->ids), 0);
+	for (i = 0; i < NITEMS(all); i++) {
+		peer_free(&all[i]->p);
+		buf_free(&all[i]->last);
+	}
+	turn(50);
+	CU_ASSERT_PTR_NULL(a.control);
+	api_sessions_free(&a.sessions);
 	http_server_free(&a.server);
 	frame_parser_free(&live.in);
 	frame_parser_free(&bulk.in);
 	memset(&live, 0, sizeof(live));
 	memset(&bulk, 0, sizeof(bulk));
+	loop_timer_free(&timer);
+	loop_free(&a.loop);
+	free(base);
+	base = NULL;
 }
 
 /* ---- tests ---------------------------------------------------------------------- */
@@ -501,6 +513,7 @@ test_bad_up(void)
 	};
 	struct buf	 b = BUF_INIT;
 	size_t		 i, n;
+	void		*big;
 
 	begin();
 	for (i = 0; i < NITEMS(bad); i++) {
@@ -513,7 +526,9 @@ test_bad_up(void)
 	}
 	/* A message without end: refused when it is too long. */
 	open_all();
-	frame(&b, MSG_CH_FETCH, 4, 1, xcalloc(1, 2 << 20), 2 << 20);
+	big = xcalloc(1, 2 << 20);
+	frame(&b, MSG_CH_FETCH, 4, 1, big, 2 << 20);
+	free(big);
 	n = b.len / 3;
 	CU_ASSERT_EQUAL(ask("POST", up, b.data, n), 200);
 	CU_ASSERT_EQUAL(ask("POST", up, b.data + n, n), 400);
