@@ -14,11 +14,12 @@
 #include "send/send_priv.h"
 
 /*
- * The newest tick of a server may be one that its log never shows (a counter,
- * a setting), and then the tail stands at the one before for ever.  When it
- * does so for this long, which is some of its requests, that is the reason.
+ * The newest ticks of a server may be of what its log never shows (a counter,
+ * a setting, somebody's commit), and then the tail stands before them for
+ * ever.  So many of its responses that had nothing more, the first of which
+ * may have begun before we wanted to know: everything was read.
  */
-#define SETTLED_MS	1500
+#define SETTLED_ROUNDS	2
 
 /* How often the tail is asked how far it is, when nothing comes. */
 #define ASK_FIRST_MS	50
@@ -252,9 +253,30 @@ is_out(const struct talk *t, uint64_t tick, uint64_t known)
 	return known >= tick && !t->behind && !t->in_line;
 }
 
+/* Where the tail stands, and since which of its responses. */
+struct settled {
+	uint64_t	 through, rounds;
+	bool		 valid, now;
+};
+
+static void
+settle(struct settled *at, const struct tail_evidence *e, uint64_t known)
+{
+	bool	 all = known >= e->through;	/* nothing waits for us */
+
+	at->now = all && at->valid && e->through == at->through &&
+	    e->rounds >= at->rounds + SETTLED_ROUNDS;
+	if (all && at->valid && e->through == at->through &&
+	    e->rounds >= at->rounds)
+		return;
+	at->valid = all;
+	at->through = e->through;
+	at->rounds = e->rounds;
+}
+
 /* How far the tail has read and passed on; 0: not known just now. */
 static uint64_t
-ask_known(struct talk *t)
+ask_known(struct talk *t, struct settled *at)
 {
 	struct send		*s = t->s;
 	struct sync_pos		 before = s->received;
@@ -269,8 +291,10 @@ ask_known(struct talk *t)
 	    send_tail_ask(s, &before, &e, &t->dead) == 0 && !t->dead &&
 	    s->joined && !s->detached &&
 	    before.tick == s->received.tick && before.epoch ==
-	    s->received.epoch && strcmp(e.server, s->conf.server) == 0)
+	    s->received.epoch && strcmp(e.server, s->conf.server) == 0) {
 		known = e.join;
+		settle(at, &e, MAX(known, s->received.tick));
+	}
 	fiber_mutex_unlock(&s->attach);
 	send_queue_flush(s);
 	return MAX(known, s->received.tick);
@@ -281,7 +305,7 @@ deliver_wait(struct talk *t, uint64_t tick, uint64_t deadline_ms)
 {
 	struct loop	*loop = t->s->loop;
 	uint64_t	 known = t->s->received.tick, pause = ASK_FIRST_MS, now;
-	uint64_t	 short_ms = 0;		/* one short since then */
+	struct settled	 at = { .valid = false };
 
 	for (;;) {
 		if (t->dead)
@@ -292,13 +316,9 @@ deliver_wait(struct talk *t, uint64_t tick, uint64_t deadline_ms)
 		if ((now = loop_now_ms(loop)) >= deadline_ms)
 			return ERR_TIMEOUT;
 		if (known < tick)
-			known = MAX(known, ask_known(t));
-		if (known + 1 != tick)
-			short_ms = 0;
-		else if (short_ms == 0)
-			short_ms = now;
-		else if (now - short_ms >= SETTLED_MS)
-			known = tick;
+			known = MAX(known, ask_known(t, &at));
+		if (at.now)
+			known = MAX(known, tick);
 		if (t->dead || is_out(t, tick, known))
 			continue;
 		(void)fiber_cond_wait_until(&t->changed,

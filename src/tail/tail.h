@@ -108,6 +108,14 @@ struct tail_evidence {
 	/* Where to join to miss nothing behind the position: it, the tick of
 	 * its proof, or, for a channel that had nothing since, our own. */
 	uint64_t	 join;
+	/*
+	 * Where the tail is, and how many responses have had nothing behind
+	 * that.  The last ticks of a log may be of nothing that it shows (a
+	 * counter, somebody's commit), so a position need not come to the
+	 * newest tick; when there were two such responses since the newest
+	 * tick was asked for, everything through it was read.
+	 */
+	uint64_t	 through, rounds;
 };
 void	tail_evidence_put(struct buf *b, const struct tail_evidence *e);
 int	tail_evidence_get(struct rbuf *m, struct tail_evidence *e);

@@ -44,6 +44,8 @@ tail_evidence_put(struct buf *b, const struct tail_evidence *e)
 	put_u64(b, e->wal_first);
 	put_u64(b, e->wal_last);
 	put_u64(b, e->join);
+	put_u64(b, e->through);
+	put_u64(b, e->rounds);
 }
 
 int
@@ -59,7 +61,9 @@ tail_evidence_get(struct rbuf *m, struct tail_evidence *e)
 	    (r = get_bool(m, &e->gap)) != 0 ||
 	    (r = get_u64(m, &e->wal_first)) != 0 ||
 	    (r = get_u64(m, &e->wal_last)) != 0 ||
-	    (r = get_u64(m, &e->join)) != 0)
+	    (r = get_u64(m, &e->join)) != 0 ||
+	    (r = get_u64(m, &e->through)) != 0 ||
+	    (r = get_u64(m, &e->rounds)) != 0)
 		return r;
 	return get_end(m);
 }

@@ -188,6 +188,8 @@ struct tail {
 	uint64_t		 server_id;
 	uint64_t		 newest;	/* tick of the server */
 	bool			 at_end;	/* nothing behind the point */
+	uint64_t		 rounds;	/* responses that said so since it
+						 * moved */
 	uint64_t		 good_ms;	/* last whole response */
 	bool			 gap;		/* the reader found one */
 	bool			 void_label;	/* positions of point_reboot prove

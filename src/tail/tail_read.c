@@ -217,6 +217,8 @@ live_done(struct tail_reader *rd, const struct arango_tail_done *d)
 	rd->reading = false;
 	t->read_bytes += d->bytes;
 	t->read_ticks += d->point.from - d->asked_from;
+	t->rounds = d->more || d->point.from != t->point.from ? 0 :
+	    t->rounds + 1;
 	route_point_of(&t->point, &d->point);
 	route_done(t->route, &t->point, tail_row_joined, t);
 	t->newest = MAX(d->server_tick, t->newest);
