@@ -26,7 +26,7 @@ struct inventory {
 	struct inv_target	*target;
 };
 
-/* ---- the other end ---------------------------------------------------------- */
+/* ---- the other end ----------------------------------------------------- */
 
 static int
 on_structure(struct msg_in *in)
@@ -114,7 +114,7 @@ on_connect(void *arg, const char *name, unsigned class, uint32_t generation,
 		inv_source_repeat(v->source);
 }
 
-/* ---- what the roles say ------------------------------------------------------- */
+/* ---- what the roles say ------------------------------------------------ */
 
 static void
 say_status(void *arg, struct json_object *status)
@@ -170,7 +170,7 @@ static const struct inv_target_ops	 target_ops = {
 	.pairs = say_pairs, .status = say_status, .progress = say_progress
 };
 
-/* ---- life ---------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------- */
 
 static void
 on_control(void *arg, struct peer *control)

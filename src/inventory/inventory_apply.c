@@ -25,7 +25,7 @@
 #define LEARN_EVERY_MS	300
 #define LEARN_TRIES	20
 
-/* ---- troubles ------------------------------------------------------------ */
+/* ---- troubles ---------------------------------------------------------- */
 
 void
 inv_step_key(struct buf *b, const struct plan_step *s)
@@ -153,7 +153,7 @@ inv_troubles_next_ms(const struct inv_troubles *ts)
 	return next;
 }
 
-/* ---- which may go -------------------------------------------------------- */
+/* ---- which may go ------------------------------------------------------ */
 
 /* Keys: "db", or "db/coll". */
 void
@@ -211,7 +211,7 @@ inv_step_ready(struct inv_lost *lost, const struct inv_troubles *ts,
 	return false;
 }
 
-/* ---- one step ------------------------------------------------------------- */
+/* ---- one step ---------------------------------------------------------- */
 
 static int
 run_once(struct arango *a, const struct plan_step *s, bool community, int *num,

@@ -85,13 +85,22 @@ sample(struct json_object *keys, int64_t nshards, unsigned i,
 	return r;
 }
 
+/* Not every coordinator knows a new collection at once. */
+static bool
+is_news(int num)
+{
+	return num == AERR_DATA_SOURCE_NOT_FOUND ||
+	    num == AERR_DATABASE_NOT_FOUND;
+}
+
 /* 1: it fits, 0: it does not, negative: nobody knows. */
 static int
-check(struct arango *a, const char *db, const struct structure_coll *c)
+check(struct arango *a, const char *db, const struct structure_coll *c,
+    struct err_msg *why)
 {
 	struct json_object	*keys, *doc;
 	struct inv_samples	 x = { .n = 0 };
-	struct err_msg		 m;
+	struct err_msg		 m = { "" };
 	unsigned		 i, index;
 	char			*shard;
 	int			 num, r;
@@ -101,6 +110,7 @@ check(struct arango *a, const char *db, const struct structure_coll *c)
 		return r;
 	for (i = 0, r = 1; i < SAMPLES && r == 1; i++) {
 		shard = NULL;
+		num = 0;
 		if ((r = sample(keys, c->shards, i, &doc, &index)) == 0 &&
 		    (r = arango_responsible_shard(a, db, c->name, doc, &shard,
 		    &num, &m)) == 0) {
@@ -110,9 +120,10 @@ check(struct arango *a, const char *db, const struct structure_coll *c)
 				    "of shard %u into %s: shards do not belong "
 				    "together one by one", db, c->name, index,
 				    shard);
-		} else
-			log_debug("%s/%s: responsibleShard: %s", db, c->name,
-			    err_text(r));
+		} else if (!is_news(num))
+			(void)err_set(why, 0, "%.64s/%.64s waits: the target "
+			    "does not say where it puts documents: %.300s", db,
+			    c->name, *m.text != '\0' ? m.text : err_text(r));
 		free(shard);
 		json_object_put(doc);
 	}
@@ -122,7 +133,7 @@ check(struct arango *a, const char *db, const struct structure_coll *c)
 
 void
 inv_records_check(struct arango *a, const struct structure *target,
-    struct inv_records *r)
+    struct inv_records *r, struct err_msg *why)
 {
 	const struct structure_db	*db;
 	const struct structure_coll	*c;
@@ -136,7 +147,7 @@ inv_records_check(struct arango *a, const struct structure *target,
 		    (db = structure_db(target, made->db)) == NULL ||
 		    (c = structure_coll(db, made->coll)) == NULL)
 			continue;
-		fits = check(a, made->db, c);
+		fits = check(a, made->db, c, why);
 		made->checked = fits >= 0;
 		made->misplaced = fits == 0;
 	}

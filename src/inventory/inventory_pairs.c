@@ -15,7 +15,7 @@
 #include "inventory/inventory_priv.h"
 #include "json/get.h"
 
-/* ---- what a plan does with a collection ---------------------------------- */
+/* ---- what a plan does with a collection -------------------------------- */
 
 enum fate {
 	FATE_STEPS = 1,		/* is made, changed or dropped */
@@ -67,7 +67,7 @@ fates_make(const struct plan *p, struct map *fates)
 	}
 }
 
-/* ---- both sides ----------------------------------------------------------- */
+/* ---- both sides -------------------------------------------------------- */
 
 /* One collection of the source that is data, with what stands for it. */
 struct both {
@@ -131,7 +131,7 @@ each(const struct inv_input *in, both_fn *fn, void *arg)
 	map_free(&fates, NULL);
 }
 
-/* ---- records -------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------- */
 
 void
 inv_records_free(struct inv_records *r)
@@ -245,7 +245,7 @@ inv_records_apply(struct inv_records *r, struct inv_view *target)
 	}
 }
 
-/* ---- pairs ---------------------------------------------------------------- */
+/* ---- pairs ------------------------------------------------------------- */
 
 struct pairing {
 	struct json_object	*pairs;
@@ -321,7 +321,7 @@ inv_pairs_hit(const struct plan *p, struct json_object *pairs)
 	return hit;
 }
 
-/* ---- notes ---------------------------------------------------------------- */
+/* ---- notes ------------------------------------------------------------- */
 
 struct noting {
 	struct json_object	*notes;

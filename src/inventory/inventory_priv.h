@@ -35,7 +35,7 @@ struct json_object;
  * somebody made anew under the same name is none of ours. */
 #define INV_MADE_PATH		"/arangodb/arangosync/x/made-from"
 
-/* ---- inventory_read.c: one consistent read ------------------------------- */
+/* ---- inventory_read.c: one consistent read ----------------------------- */
 
 struct inv_made {
 	char	*source;	/* cluster id */
@@ -50,7 +50,7 @@ struct inv_view {
 	struct structure	*st;
 	struct json_object	*views;		/* ["shop/v1", ...] */
 	int64_t			 dbservers;
-	struct map		 made;		/* cid here -> struct inv_made */
+	struct map		 made;		/* cid here -> inv_made */
 };
 
 /* 0, or negative with a sentence.  Waits. */
@@ -63,7 +63,7 @@ void	inv_view_free(struct inv_view **v);
 void	inv_made_free(void *made);
 struct json_object *inv_made_to_json(const struct inv_made *made);
 
-/* ---- inventory_source.c -------------------------------------------------- */
+/* ---- inventory_source.c ------------------------------------------------ */
 
 /*
  * What travels is structure_to_json() with one more member:
@@ -89,13 +89,13 @@ struct inv_source *inv_source_new(struct arango *a,
 /* Publish the last one again; nothing when there is none. */
 void	inv_source_repeat(struct inv_source *s);
 
-/* ---- inventory_arrival.c: what travels, at the other end ------------------- */
+/* ---- inventory_arrival.c: what travels, at the other end --------------- */
 
 /* Zeros: nothing has come yet. */
 struct inv_arrival {
 	struct buf		 text;		/* the newest, not looked at */
 	uint64_t		 arrived_ms;
-	struct structure	*st;		/* the last that could be read */
+	struct structure	*st;		/* last that could be read */
 	struct json_object	*views;
 	uint32_t		 sum;		/* of its text */
 	struct err_msg		 bad;		/* the newest cannot be read */
@@ -114,7 +114,7 @@ int	inv_arrival_take(struct inv_arrival *x, bool *changed,
 	    struct err_msg *m);
 void	inv_arrival_free(struct inv_arrival *x);
 
-/* ---- inventory_apply.c: steps, and what went wrong with them -------------- */
+/* ---- inventory_apply.c: steps, and what went wrong with them ----------- */
 
 /* What failed: the step is tried again, later and later. */
 struct inv_trouble {
@@ -166,7 +166,7 @@ void	inv_lost_free(struct inv_lost *lost);
 int	inv_step_run(struct arango *a, const struct plan_step *s,
 	    bool community, int *num, struct err_msg *m);
 
-/* ---- inventory_pairs.c: what is made from what ---------------------------- */
+/* ---- inventory_pairs.c: what is made from what ------------------------- */
 
 /* Changes of the records below INV_MADE_PATH. */
 struct inv_record {
@@ -197,7 +197,7 @@ void	inv_records_make(const struct inv_input *in, struct inv_records *r);
 /* The same change in memory; takes what is in r. */
 void	inv_records_apply(struct inv_records *r, struct inv_view *target);
 
-/* ---- inventory_check.c ---------------------------------------------------- */
+/* ---- inventory_check.c ------------------------------------------------- */
 
 /* Is there something to be checked?  Not with one shard, and strategies of the
  * Enterprise Edition only arangod knows. */
@@ -213,10 +213,11 @@ bool	inv_sample_fits(struct inv_samples *x, unsigned index,
 	    const char *shard);
 /*
  * Ask the target where it puts some documents, for the records that nobody has
- * done that for.  Those that could not be asked stay unchecked.  Waits.
+ * done that for.  Those that could not be asked stay unchecked; why has a
+ * sentence then, unless it will be over in a moment.  Waits.
  */
 void	inv_records_check(struct arango *a, const struct structure *target,
-	    struct inv_records *r);
+	    struct inv_records *r, struct err_msg *why);
 
 /*
  * The pairs that can run, as in inventory.h, an array; *missing: collections
@@ -231,7 +232,7 @@ bool	inv_pairs_hit(const struct plan *p, struct json_object *pairs);
 struct json_object *inv_notes_make(const struct inv_input *in,
 	    struct json_object *views, const struct inv_troubles *ts);
 
-/* ---- inventory_target.c --------------------------------------------------- */
+/* ---- inventory_target.c ------------------------------------------------ */
 
 struct inv_target;
 

@@ -47,7 +47,7 @@ struct job {
 	char			*key;
 	bool			 done;
 	struct fiber_cond	 ended;
-	bool			 waited;	/* somebody waits and frees it */
+	bool			 waited;	/* who waits frees it */
 };
 
 struct inv_target {
@@ -61,8 +61,8 @@ struct inv_target {
 	struct plan_memory		*memory;
 	char				*pinned;
 	bool				 first;
-	bool				 forget;	/* lineage: first plan */
-	uint64_t			 checked_ms;	/* version and edition */
+	bool				 forget;		/* lineage */
+	uint64_t			 checked_ms;	/* the edition */
 
 	struct inv_arrival		 src;
 
@@ -94,7 +94,7 @@ struct inv_target {
 	uint64_t			 said_ms;
 };
 
-/* ---- status --------------------------------------------------------------- */
+/* ---- status ------------------------------------------------------------ */
 
 static struct json_object *
 troubles_json(const struct inv_target *t)
@@ -172,7 +172,7 @@ keep_plan(struct inv_target *t, const struct plan *p)
 	free(text);
 }
 
-/* ---- the source ----------------------------------------------------------- */
+/* ---- the source -------------------------------------------------------- */
 
 static void
 wake(struct inv_target *t)
@@ -188,7 +188,7 @@ inv_target_source(struct inv_target *t, const void *text, size_t len)
 	wake(t);
 }
 
-/* ---- what the target is ---------------------------------------------------- */
+/* ---- what the target is ------------------------------------------------ */
 
 static bool
 is_wanted(void *arg, const char *db, const char *coll)
@@ -255,7 +255,7 @@ check_target(struct inv_target *t)
 	return 0;
 }
 
-/* ---- records ---------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------- */
 
 static int
 records_write(struct inv_target *t, const struct inv_records *r)
@@ -299,7 +299,7 @@ records_keep(struct inv_target *t, struct inv_input *in, struct inv_view *view)
 
 	in->forget_lineage = t->forget;
 	inv_records_make(in, &r);
-	inv_records_check(t->a, in->target->st, &r);
+	inv_records_check(t->a, in->target->st, &r, &t->error);
 	if (r.n != 0)
 		err = records_write(t, &r);
 	if (err == 0) {
@@ -311,7 +311,7 @@ records_keep(struct inv_target *t, struct inv_input *in, struct inv_view *view)
 	return err;
 }
 
-/* ---- pairs ------------------------------------------------------------------ */
+/* ---- pairs ------------------------------------------------------------- */
 
 void
 inv_target_repeat(struct inv_target *t)
@@ -344,7 +344,7 @@ tell_pairs(struct inv_target *t, struct json_object *pairs)
 	inv_target_repeat(t);
 }
 
-/* ---- steps ------------------------------------------------------------------ */
+/* ---- steps ------------------------------------------------------------- */
 
 static void
 step_copy(struct plan_step *to, const struct plan_step *s)
@@ -528,7 +528,7 @@ steps_any(const struct inv_target *t, const struct plan *p)
 	return any;
 }
 
-/* ---- a round ----------------------------------------------------------------- */
+/* ---- a round ----------------------------------------------------------- */
 
 static void
 count(struct inv_target *t)
@@ -595,8 +595,8 @@ round_plan(struct inv_target *t, struct inv_view *view)
 	t->opts.made_from = made_from;
 	made_names(view, t->src.st->cluster_id, &names);
 	t->opts.arg = &names;
-	r = plan_make(t->src.st, view->st, &t->opts, t->memory, t->src.read_ms, &p,
-	    &t->error);
+	r = plan_make(t->src.st, view->st, &t->opts, t->memory,
+	    t->src.read_ms, &p, &t->error);
 	map_free(&names, NULL);
 	if (r != 0)
 		return r;
@@ -717,7 +717,7 @@ watch_fiber(void *arg)
 	}
 }
 
-/* ---- life ---------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------- */
 
 struct inv_target *
 inv_target_new(struct arango *a, struct arango_cancel *cancel,
