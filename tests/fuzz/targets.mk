@@ -99,3 +99,8 @@ FUZZ_BINS += tests/fuzz/fuzz_channel
 tests_fuzz_fuzz_channel_SOURCES = tests/fuzz/fuzz_channel.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_channel_LDADD = src/sync/libsync.a $(FUZZ_LIBS)
 tests_fuzz_fuzz_channel_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+FUZZ_BINS += tests/fuzz/fuzz_receive
+tests_fuzz_fuzz_receive_SOURCES = tests/fuzz/fuzz_receive.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_receive_LDADD = src/receive/libreceive.a src/sync/libsync.a $(FUZZ_LIBS)
+tests_fuzz_fuzz_receive_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
