@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.parse
@@ -443,8 +444,18 @@ class Pair:
                 text = repr(e)
             for line in text.splitlines()[:40]:
                 print(f"# {m.name}: {line}")
+            x = self.try_status(m)
+            for part in [x.get("x", {}).get("link")] + \
+                    [o.get("x") for o in x.get("outgoing", ())]:
+                if part:
+                    print(f"# {m.name} x: {json.dumps(part)}")
             for line in m.tail_of_log():
                 print(f"# {m.name} log: {line}")
+            if os.environ.get("TEST_KEEP"):
+                kept = os.path.join(tempfile.gettempdir(),
+                                    f"arangosync-test-{os.getpid()}-{m.name}.log")
+                shutil.copy(m.log, kept)
+                print(f"# {m.name} log: all of it is {kept}")
 
     # ---- commands
 
