@@ -344,6 +344,23 @@ slot_stop(struct slot *s)
 	s->stopping = s->state != PROC_DOWN;
 }
 
+static void
+slot_free(struct slot *s)
+{
+	struct control_worker	*w;
+
+	if (s->worker != NULL)
+		worker_free(s->worker);
+	while ((w = s->leaving) != NULL) {
+		s->leaving = w->next_leaving;
+		worker_free(w);
+	}
+	if (s->fd != -1)
+		close(s->fd);
+	free(s->name);
+	free(s);
+}
+
 /* The process is down, or a stranger is looked at: go on. */
 static void
 slot_settle(void *arg)
@@ -362,8 +379,7 @@ slot_settle(void *arg)
 		    s->leaving != NULL || s->fd != -1)
 			continue;
 		map_del(&p->slots, s->name);
-		free(s->name);
-		free(s);
+		slot_free(s);
 	}
 }
 
@@ -702,4 +718,21 @@ control_workers_end(struct control *c)
 	MAP_FOREACH(&p->workers, it)
 		control_worker_stop(it.value);
 	stop_strangers(p);
+}
+
+void
+control_workers_free(struct control *c)
+{
+	struct control_pool	*p = c->pool;
+	struct map_iter		 it;
+
+	c->pool = NULL;
+	MAP_FOREACH(&p->slots, it)
+		slot_free(it.value);
+	map_free(&p->slots, NULL);
+	map_free(&p->workers, NULL);
+	loop_task_cancel(&p->reap);
+	loop_timer_free(&p->tick);
+	token_forget(p);
+	free(p);
 }

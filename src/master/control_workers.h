@@ -109,6 +109,8 @@ void	control_workers_init(struct control *c);
 /* Connected with a process that is not the api; fd is taken. */
 void	control_workers_connected(struct control *c, const char *name,
 	    unsigned class, uint32_t generation, int fd);
+/* Their owners hear nothing any more; for tests. */
+void	control_workers_free(struct control *c);
 /* We lead (again): what runs and belongs to nobody is stopped after a
  * while. */
 void	control_workers_begin(struct control *c);

@@ -38,8 +38,8 @@ class Target:
         assert r.status == 200, r
         self.hello = r.json
         self.id = r.json["session"]
-        self.conns = [self.stream(s) for s in ("live", "bulk")]
         self.open = True
+        self.conns = [self.stream(s) for s in ("live", "bulk")]
         threading.Thread(target=self.ping, daemon=True).start()
 
     def ping(self):

@@ -37,6 +37,7 @@ static struct {
 	struct member	 m;
 	struct proc_child child;
 	struct far	 boss;
+	struct loop_timer *ticker;
 	unsigned	 connected, statuses, changed, gone;
 } t;
 
@@ -194,13 +195,12 @@ begin(void)
 {
 	static const char *const nowhere[] = { "http://127.0.0.1:1", NULL };
 	struct arango_opts	 o = ARANGO_OPTS_INIT;
-	static struct loop_timer *ticker;
 
 	memset(&t, 0, sizeof(t));
 	log_set_level(LOG_LEVEL_ERROR);
 	t.c.loop = loop_new();
-	ticker = loop_timer_new(t.c.loop, wake, NULL);
-	loop_timer_start_periodic(ticker, 5);
+	t.ticker = loop_timer_new(t.c.loop, wake, NULL);
+	loop_timer_start_periodic(t.ticker, 5);
 	t.c.m = &t.m;
 	t.m.child = &t.child;
 	t.child.loop = t.c.loop;
@@ -221,7 +221,12 @@ end(void)
 {
 	control_workers_end(&t.c);
 	turn();
-	/* The pool and the loop are the process's. */
+	control_workers_free(&t.c);
+	arango_free(&t.c.cluster);
+	peer_free(&t.child.boss);
+	peer_free(&t.boss.peer);
+	loop_timer_free(&t.ticker);
+	loop_free(&t.c.loop);
 }
 
 /* ---- tests ---------------------------------------------------------------- */
@@ -281,6 +286,7 @@ test_life(void)
 	CU_ASSERT_EQUAL(t.gone, 1);
 	CU_ASSERT_EQUAL(t.boss.n, 2);
 	buf_free(&b);
+	peer_free(&far.peer);
 	end();
 }
 
@@ -381,6 +387,8 @@ test_strangers(void)
 	CU_ASSERT(b.lost);
 	CU_ASSERT(told(1, MSG_MESH_START, "tail B"));
 	CU_ASSERT_EQUAL(t.connected, 1);
+	peer_free(&a.peer);
+	peer_free(&b.peer);
 	end();
 }
 
@@ -418,6 +426,7 @@ test_lease(void)
 	CU_ASSERT_PTR_NULL(control_worker_find(&t.c, "tail A"));
 	say_state("tail A", PROC_DOWN, sum("x"));
 	CU_ASSERT_EQUAL(t.gone, 1);
+	end();
 }
 
 UNIT_MAIN("workers",
