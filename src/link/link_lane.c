@@ -126,7 +126,7 @@ on_lane_lost(struct peer *p, int why, void *arg)
 		buf_free(&b);
 	}
 	if (lane->mark != NULL && lane->mark->lane == lane)
-		link_mark_leave(lane->mark, loop_now_ms(l->loop));
+		link_mark_leave(l, lane->mark, lane->subscribed);
 	(void)map_del_u64(&l->numbers, lane->number);
 	TAILQ_REMOVE(&l->lanes, lane, next);
 	l->down_bytes -= lane->counted;

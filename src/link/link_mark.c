@@ -1,10 +1,10 @@
 /*
  * link_mark.c - how far the target is (R21), the clock of the source, status
  *
- * A mark is what watermark.h calls a channel.  It is kept when its receive is
- * away: what that had not applied is still missing.  After a while it is
- * forgotten: then the shard is not replicated any more, or control says that
- * it is not.
+ * A mark is what watermark.h calls a channel.  When its receive dies it is kept:
+ * what that had not applied is still missing.  After a while it is forgotten,
+ * and at once when the receive had ended its subscription before: then the
+ * shard is not replicated any more, or control says that it is not running.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -115,12 +115,25 @@ link_mark_get(struct link *l, struct lane *lane)
 	return k;
 }
 
-void
-link_mark_leave(struct mark *k, uint64_t now_ms)
+static void
+forget_mark(struct link *l, struct mark *k)
 {
+	leave_server(k);
+	(void)map_del(&l->marks, k->name);
+	free(k->name);
+	free(k);
+}
+
+void
+link_mark_leave(struct link *l, struct mark *k, bool subscribed)
+{
+	if (!subscribed) {
+		forget_mark(l, k);
+		return;
+	}
 	link_mark_stall(k);
 	k->lane = NULL;
-	k->left_ms = now_ms;
+	k->left_ms = loop_now_ms(l->loop);
 }
 
 void
@@ -234,12 +247,8 @@ link_mark_tick(struct link *l, uint64_t now_ms)
 		return;
 	MAP_FOREACH(&l->marks, it) {
 		k = it.value;
-		if (k->lane != NULL || now_ms - k->left_ms < LEFT_MS)
-			continue;
-		leave_server(k);
-		(void)map_del(&l->marks, k->name);
-		free(k->name);
-		free(k);
+		if (k->lane == NULL && now_ms - k->left_ms >= LEFT_MS)
+			forget_mark(l, k);
 	}
 	MAP_FOREACH(&l->servers, it) {
 		s = it.value;

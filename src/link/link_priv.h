@@ -198,7 +198,8 @@ bool	link_has_room(struct link *l);
 /* link_mark.c */
 void	link_mark_init(struct link *l);
 struct mark *link_mark_get(struct link *l, struct lane *lane);
-void	link_mark_leave(struct mark *k, uint64_t now_ms);
+/* Its receive is gone; in the midst of a subscription, or after its end. */
+void	link_mark_leave(struct link *l, struct mark *k, bool subscribed);
 /* 0, ERR_TOO_BIG (more servers than there can be), ERR_FORMAT (its id). */
 int	link_mark_resume(struct link *l, struct mark *k,
 	    const struct channel_resume *r);
