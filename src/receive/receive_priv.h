@@ -98,6 +98,7 @@ struct receive {
 	struct subscription sub;
 	struct inbox	 in;
 	struct backoff	 again;		/* subscribing */
+	char		 refused[256];	/* by the source, until it answers */
 	uint64_t	 applied_said;
 	bool		 stalled_said, stalled_known;
 	uint32_t	 request;	/* last number of DIFF and FETCH */

@@ -296,6 +296,7 @@ conversation(struct receive *r)
 	if ((e = await_answer(r)) != 0)
 		return e;
 	r->lines_ms = loop_now_ms(r->loop);
+	r->refused[0] = '\0';
 	receive_credit(r);
 	if (r->repair[0] == '\0')
 		backoff_reset(&r->again);
@@ -346,6 +347,10 @@ conversation_over(struct receive *r, int e)
 		return 0;
 	}
 	receive_event(r, SHARD_EV_LINK_LOST, "%s", r->why);
+	/* a link that is down is told of once, by link */
+	snprintf(r->refused, sizeof(r->refused), "%s", r->link_up ? r->why :
+	    "");
+	receive_status(r);
 	return r->link_up ? backoff_failed(&r->again, now) : 0;
 }
 

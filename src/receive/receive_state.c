@@ -404,7 +404,7 @@ present_error(const struct receive *r)
 		return r->error;
 	if (r->shard.step == SHARD_FAILED)
 		return r->shard.reason;
-	return "";
+	return r->refused;
 }
 
 static void
