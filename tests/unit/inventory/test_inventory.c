@@ -8,7 +8,7 @@
 #include "json/get.h"
 #include "unit.h"
 
-/* ---- two clusters in few words -------------------------------------------- */
+/* ---- two clusters in few words ----------------------------------------- */
 
 /*
  * "db:name:cid:shards[:word] ..." with the words building, hash, type3; a
@@ -207,7 +207,7 @@ is(char *got, const char *want)
 	free(got);
 }
 
-/* ---- records ---------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------- */
 
 static const struct {
 	const char	*source, *target, *made, *created;
@@ -366,7 +366,7 @@ test_notes(void)
 	end(&w);
 }
 
-/* ---- troubles ---------------------------------------------------------------- */
+/* ---- troubles ---------------------------------------------------------- */
 
 static void
 step(struct plan_step *s, enum plan_kind kind, const char *db,
@@ -470,7 +470,7 @@ test_lost(void)
 	inv_lost_free(&lost);
 }
 
-/* ---- samples ------------------------------------------------------------------ */
+/* ---- samples ----------------------------------------------------------- */
 
 static void
 test_samples(void)
@@ -488,7 +488,7 @@ test_samples(void)
 	CU_ASSERT_FALSE(inv_sample_fits(&x, 3, "shard"));
 }
 
-/* ---- arrival ------------------------------------------------------------------ */
+/* ---- arrival ----------------------------------------------------------- */
 
 /* reader NULL: not said; 0 or an error. */
 static int
