@@ -424,6 +424,43 @@ def stops_in_time():
     assert state("leader") is None
 
 
+def another_master():
+    """Who finds a lease that ran out waits for the other one's processes;
+    what was agreed with the target goes on there."""
+    a = w.m
+    a.start()
+    wait_for(a.leads, "leads")
+    b = Master(w.kit, "b", [w.cluster.server("coordinator1")["endpoint"]],
+               w.cluster.secret)
+    b.start()
+    b.wait_version()
+    assert set(a.get("/_x/v1/info").json["endpoints"]) >= {a.url}
+    wait_for(lambda: set(a.get("/_x/v1/info").json["endpoints"]) == {a.url, b.url},
+             "the other datacenter is told both")
+    t = Target(a, T1)
+    t.subscribe(10, 1, "_system", cid_of_plan("things"), 1)
+    wait_for(lambda: processes("send "), "a send")
+    a.kill()
+    began = time.monotonic()
+    w.m = b
+    wait_for(lambda: outgoing() and processes("tail ") and processes("inventory "),
+             "the other one goes on", 45)
+    took = time.monotonic() - began
+    print(f"# after {took:.1f} s")
+    assert b.logged("another master led before")
+    assert [x["id"] for x in outgoing()] == [T1]
+    t = Target(b, T1)
+    t.subscribe(10, 1, "_system", cid_of_plan("things"), 1)
+    wait_for(lambda: processes("send "), "a send")
+    # the first one is back, and only looks on
+    a.start()
+    a.wait_version()
+    wait_for(lambda: len(state("masters")) == 2, "both are there")
+    time.sleep(1)
+    assert not a.leads() and b.leads()
+    assert set(a.children()) == {"control", "api"}, a.children()
+
+
 def start_again():
     t = Target(w.m, T1)
     time.sleep(0.5)
@@ -449,6 +486,7 @@ TESTS = [
     ("a mode of before is kept", mode_of_before),
     ("a synchronisation ends without a trace", ends),
     ("SIGTERM with work under way ends in time", stops_in_time),
+    ("another master takes over", another_master),
 ]
 
 
