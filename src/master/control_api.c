@@ -94,29 +94,11 @@ get_masters(struct control_call *call, struct json_object **out)
 	return 200;
 }
 
-/* All masters' endpoints, ours as --master.endpoint says first. */
 static int
 get_endpoints(struct control_call *call, struct json_object **out)
 {
-	struct control		*c = call->c;
-	const char *const	*p = c->conf->master_endpoints;
-	struct json_object	*masters, *list = json_object_new_array();
-
-	for (; p != NULL && *p != NULL; p++)
-		json_object_array_add(list, json_object_new_string(*p));
-	masters = control_state_at(c, "masters", NULL);
-	if (json_object_array_length(list) == 0 &&
-	    json_object_is_type(masters, json_type_object)) {
-		json_object_object_foreach(masters, id, endpoint) {
-			(void)id;
-			json_object_array_add(list, json_object_get(endpoint));
-		}
-	}
-	if (json_object_array_length(list) == 0)
-		json_object_array_add(list,
-		    json_object_new_string(c->conf->server_endpoint));
 	*out = json_object_new_object();
-	json_object_object_add(*out, "endpoints", list);
+	json_object_object_add(*out, "endpoints", control_endpoints(call->c));
 	return 200;
 }
 
