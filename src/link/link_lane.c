@@ -94,7 +94,7 @@ on_lane_message(struct peer *p, const struct frame *f, void *arg)
 		link_mark_stall(lane->mark);
 	}
 	if (l->up.len > LINK_UP_HIGH_BYTES && !lane->paused) {
-		lane->paused = true;
+		lane->paused = l->lanes_paused = true;
 		peer_pause(p);
 	}
 	return 0;
@@ -176,6 +176,9 @@ link_lanes_resume(struct link *l)
 {
 	struct lane	*lane;
 
+	if (!l->lanes_paused)
+		return;
+	l->lanes_paused = false;
 	TAILQ_FOREACH(lane, &l->lanes, next)
 		if (lane->paused) {
 			lane->paused = false;

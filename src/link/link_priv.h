@@ -148,6 +148,7 @@ struct link {
 	TAILQ_HEAD(, lane) lanes;
 	struct map	 numbers;	/* channel -> lane */
 	uint32_t	 last_number;
+	bool		 lanes_paused;	/* some of them */
 	size_t		 down_bytes;	/* at most: see down_count() */
 	struct peer	*inventory;	/* NULL while it is away */
 	struct buf	 structure;	/* payload of MSG_WORKER_STRUCTURE */
