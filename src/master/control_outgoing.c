@@ -50,7 +50,7 @@ outgoing_state_of(const char *name)
 	return OUT_INITIALIZING;
 }
 
-/* ---- memory ------------------------------------------------------------------------ */
+/* ---- memory ------------------------------------------------------------- */
 
 static void
 target_free(struct out_target *t)
@@ -103,7 +103,7 @@ outgoing_is_id(const char *s)
 	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_") == n;
 }
 
-/* ---- targets ------------------------------------------------------------------------- */
+/* ---- targets ------------------------------------------------------------ */
 
 /* The first target's processes have plain names. */
 static void
@@ -157,7 +157,7 @@ outgoing_target_begin(struct control_outgoing *o, struct out_target *t)
 		outgoing_shards_look(o, control_topology(o->c));
 }
 
-/* ---- ending one ----------------------------------------------------------------------- */
+/* ---- ending one --------------------------------------------------------- */
 
 static void
 end_session(struct control_outgoing *o, const char *id, const char *why)
@@ -307,7 +307,7 @@ outgoing_cancel(struct out_target *t)
 	fiber_spawn(t->o->c->loop, cancel_fiber, t);
 }
 
-/* ---- messages of api -------------------------------------------------------------------- */
+/* ---- messages of api ---------------------------------------------------- */
 
 static bool
 is_closed(struct control_outgoing *o, const char *id)
@@ -522,7 +522,7 @@ control_outgoing_api(struct control *c)
 	c->api_told = c->api_count;
 }
 
-/* ---- life -------------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------- */
 
 static void
 on_topology(struct control *c, struct arango_topology *t)

@@ -43,7 +43,7 @@ int	control_outgoing_delete_barrier(struct control_call *call,
 int	control_outgoing_delete(struct control_call *call,
 	    struct json_object **out);
 
-/* ---- for control.c ------------------------------------------------------- */
+/* ---- for control.c ------------------------------------------------------ */
 
 /* Messages of api; ctx is the struct control. */
 int	control_outgoing_on_session(struct msg_in *in);

@@ -17,7 +17,7 @@
 
 #define CANCEL_WAIT_MS	10000
 
-/* ---- who we are -------------------------------------------------------------------- */
+/* ---- who we are --------------------------------------------------------- */
 
 struct json_object *
 outgoing_identity(const struct control *c)
@@ -45,7 +45,7 @@ control_outgoing_get_info(struct control_call *call, struct json_object **out)
 	return 200;
 }
 
-/* ---- which shards there are ------------------------------------------------------------ */
+/* ---- which shards there are --------------------------------------------- */
 
 static struct json_object *
 shards_of_coll(const struct topo_collection *coll)
@@ -129,7 +129,7 @@ control_outgoing_get_shards(struct control_call *call,
 	return 200;
 }
 
-/* ---- status ------------------------------------------------------------------------------ */
+/* ---- status ------------------------------------------------------------- */
 
 static struct json_object *
 shard_info(const struct out_send *x)
@@ -273,7 +273,7 @@ control_outgoing_tasks(struct control *c, struct json_object *list)
 	}
 }
 
-/* ---- a target of a call --------------------------------------------------------------------- */
+/* ---- a target of a call ------------------------------------------------- */
 
 struct out_target *
 outgoing_of_call(struct control_call *call, const char *prefix,

@@ -29,7 +29,7 @@
 #define LONGEST_MIN_MS	1000
 #define DATABASES_MAX	10000
 
-/* ---- locking ------------------------------------------------------------------------ */
+/* ---- locking ------------------------------------------------------------ */
 
 void
 outgoing_barrier_load(struct out_target *t, struct json_object *o)
@@ -190,7 +190,7 @@ outgoing_barrier_tick(struct out_target *t, uint64_t now_ms)
 	fiber_spawn(t->o->c->loop, restore_fiber, t);
 }
 
-/* ---- asking many servers at once ------------------------------------------------------ */
+/* ---- asking many servers at once ---------------------------------------- */
 
 enum question { ASK_MODE, ASK_TICK };
 
@@ -254,7 +254,7 @@ ask_all(struct control *c, enum question what, bool coordinators, size_t *n)
 	return list;
 }
 
-/* ---- questions of the target ------------------------------------------------------------ */
+/* ---- questions of the target -------------------------------------------- */
 
 static int
 get_servers(struct control *c, struct json_object **out)
@@ -370,7 +370,7 @@ get_ticks(struct control *c, struct json_object **out)
 	return 200;
 }
 
-/* ---- routes ------------------------------------------------------------------------------- */
+/* ---- routes ------------------------------------------------------------- */
 
 /* The lease that is asked for, in *ms; false: what is asked for is wrong. */
 static bool

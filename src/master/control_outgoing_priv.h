@@ -114,7 +114,7 @@ struct control_outgoing {
 	uint64_t	 flushed_ms;
 };
 
-/* ---- control_outgoing.c -------------------------------------------------- */
+/* ---- control_outgoing.c ------------------------------------------------- */
 
 struct control_outgoing *outgoing_hold(struct control_outgoing *o);
 void	outgoing_release(struct control_outgoing **o);
@@ -135,7 +135,7 @@ void	outgoing_target_begin(struct control_outgoing *o,
 /* End it for good; what was asked for (server mode) is in t. */
 void	outgoing_cancel(struct out_target *t);
 
-/* ---- control_outgoing_store.c -------------------------------------------- */
+/* ---- control_outgoing_store.c ------------------------------------------- */
 
 /* As it is kept in the agency; the caller's. */
 struct json_object *outgoing_target_json(const struct out_target *t);
@@ -147,7 +147,7 @@ void	outgoing_load(struct control_outgoing *o);
 struct json_object *outgoing_strings(struct json_object *o,
 	    const char *name);
 
-/* ---- control_outgoing_shards.c ------------------------------------------- */
+/* ---- control_outgoing_shards.c ------------------------------------------ */
 
 /* A new topology, or a new target. */
 void	outgoing_shards_look(struct control_outgoing *o,
@@ -167,12 +167,12 @@ void	outgoing_leader_free(void *leader);
 bool	outgoing_queue_parse(const char *name, uint64_t *cid,
 	    uint32_t *shard);
 
-/* ---- control_outgoing_api.c ---------------------------------------------- */
+/* ---- control_outgoing_api.c --------------------------------------------- */
 
 /* What others are told about us: GET /_x/v1/info; the caller's. */
 struct json_object *outgoing_identity(const struct control *c);
 
-/* ---- control_outgoing_barrier.c ------------------------------------------ */
+/* ---- control_outgoing_barrier.c ----------------------------------------- */
 
 void	outgoing_barrier_load(struct out_target *t, struct json_object *o);
 void	outgoing_barrier_tick(struct out_target *t, uint64_t now_ms);

@@ -44,7 +44,7 @@ outgoing_queue_dir(const struct out_target *t)
 	return xasprintf("%s/queues/%s", t->o->c->conf->data_dir, t->id);
 }
 
-/* ---- tails ------------------------------------------------------------------------ */
+/* ---- tails -------------------------------------------------------------- */
 
 static char *
 tail_name(const struct out_target *t, const char *server)
@@ -146,7 +146,7 @@ tail_of(struct out_target *t, const struct topo_server *s, const char *url)
 	return x;
 }
 
-/* ---- who leads -------------------------------------------------------------------- */
+/* ---- who leads ---------------------------------------------------------- */
 
 /* Counts a leader that is not the one of before. */
 static uint64_t
@@ -207,7 +207,7 @@ leader_of(struct control *c, struct arango_topology *topo,
 	return NULL;
 }
 
-/* ---- sends ------------------------------------------------------------------------ */
+/* ---- sends -------------------------------------------------------------- */
 
 static char *
 send_dir(const struct out_send *x)
@@ -405,7 +405,7 @@ outgoing_want(struct out_target *t, const struct channel_name *name,
 	return NULL;
 }
 
-/* ---- what the topology says ---------------------------------------------------------- */
+/* ---- what the topology says --------------------------------------------- */
 
 /* The channel's collection may be gone, or its shard led by another server. */
 static void
@@ -631,7 +631,7 @@ outgoing_shards_stop(struct out_target *t)
 		tail_stop(it.value);
 }
 
-/* ---- status ------------------------------------------------------------------------------ */
+/* ---- status ------------------------------------------------------------- */
 
 const char *
 outgoing_send_state(const struct out_send *x)

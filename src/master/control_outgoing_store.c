@@ -16,7 +16,7 @@
 #define FLUSH_MAX	500	/* keys in one */
 #define ENDPOINTS_MAX	64
 
-/* ---- writing -------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 struct json_object *
 outgoing_target_json(const struct out_target *t)
@@ -159,7 +159,7 @@ outgoing_flush(struct control_outgoing *o)
 	fiber_spawn(o->c->loop, flush_fiber, outgoing_hold(o));
 }
 
-/* ---- reading -------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------ */
 
 struct json_object *
 outgoing_strings(struct json_object *o, const char *name)

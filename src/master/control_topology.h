@@ -27,7 +27,7 @@ struct arango_topology *control_topology(const struct control *c);
 /* Something is not as it says: read it again now. */
 void	control_topology_look(struct control *c);
 
-/* ---- for control.c ------------------------------------------------------- */
+/* ---- for control.c ------------------------------------------------------ */
 
 void	control_topology_begin(struct control *c);
 void	control_topology_end(struct control *c);

@@ -83,7 +83,7 @@ static const struct msg_rule	 own_rules[] = {
 	{ 0, 0, 0, 0, NULL }
 };
 
-/* ---- tokens --------------------------------------------------------------------- */
+/* ---- tokens ------------------------------------------------------------- */
 
 static bool
 token_is_good(const struct control_pool *p)
@@ -175,7 +175,7 @@ token_renew(struct control_pool *p)
 	fiber_spawn(p->c->loop, token_fiber, p);
 }
 
-/* ---- messages of workers --------------------------------------------------------- */
+/* ---- messages of workers ------------------------------------------------ */
 
 static int
 on_status(struct msg_in *in)
@@ -288,7 +288,7 @@ take_fd(struct control_worker *w, int fd)
 		w->ops->connected(w);
 }
 
-/* ---- slots -------------------------------------------------------------------------- */
+/* ---- slots -------------------------------------------------------------- */
 
 static struct slot *
 slot_of(struct control_pool *p, const char *name, unsigned class)
@@ -509,7 +509,7 @@ control_workers_connected(struct control *c, const char *name,
 		close(fd);
 }
 
-/* ---- for owners --------------------------------------------------------------------- */
+/* ---- for owners --------------------------------------------------------- */
 
 static void
 set_wish(struct control_worker *w, const char *const *peers, size_t npeers,
@@ -647,7 +647,7 @@ control_worker_word(const struct control_worker *w, const char *member)
 	return w->status == NULL ? "" : json_string_or(w->status, member, "");
 }
 
-/* ---- for control.c ------------------------------------------------------------------- */
+/* ---- for control.c ------------------------------------------------------ */
 
 /* What an earlier control has started and nobody wants any more. */
 static void

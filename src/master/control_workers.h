@@ -103,7 +103,7 @@ int	control_worker_send(struct control_worker *w, uint16_t type,
 const char *control_worker_word(const struct control_worker *w,
 	    const char *member);
 
-/* ---- for control.c ------------------------------------------------------- */
+/* ---- for control.c ------------------------------------------------------ */
 
 void	control_workers_init(struct control *c);
 /* Connected with a process that is not the api; fd is taken. */
