@@ -15,6 +15,8 @@
 #define SECOND_MS	1000
 #define HOLD_CHECK_S	5
 #define LOW_BYTES	((size_t)64 * 1024)
+/* Who was told to repair and did not join is forgotten after a week. */
+#define FLOOR_US	((uint64_t)7 * 86400 * 1000000)
 
 static void	on_second(void *arg);
 static void	on_joins(void *arg);
@@ -119,6 +121,7 @@ tail_free(struct tail **tp)
 	loop_timer_free(&t->second_timer);
 	loop_task_cancel(&t->join_task);
 	route_free(&t->route);
+	tail_floors_free(t);
 	buf_free(&t->scratch);
 	buf_free(&t->saved);
 	while (t->nspare != 0)
@@ -294,14 +297,17 @@ forget_rows(struct tail *t)
 	struct tail_row	*row, *next;
 	uint64_t	 now = clock_wall_us();
 
+	tail_floors_forget(t, now - MIN(now, FLOOR_US));
 	if (t->conf.max_hold_ms == 0)
 		return;
 	for (row = TAILQ_FIRST(&t->rows); row != NULL; row = next) {
 		next = TAILQ_NEXT(row, all);
 		if (row->conn == NULL && now > row->away_us &&
-		    (now - row->away_us) / 1000 > t->conf.max_hold_ms)
-			tail_row_gone(row, TAIL_WAL_GONE, "forgotten: nobody "
-			    "asked for it for long");
+		    (now - row->away_us) / 1000 > t->conf.max_hold_ms) {
+			log_notice("%s %s: forgotten, nobody asked for it "
+			    "for long", row->ch->db, row->ch->cuid);
+			tail_row_free(row);
+		}
 	}
 }
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ev/backoff.h"
+#include "ipc/messages.h"
 #include "tail/tail_priv.h"
 
 /* Nothing was measured yet: a small document. */
@@ -179,8 +180,9 @@ begin_at_end(struct tail *t, bool was_lost)
 		    TAIL_HISTORY_LOST, wal_gone ?
 		    "the log of its server begins behind what was read" :
 		    "the log of its server is not the one that was read");
-		t->void_label = t->void_label ||
-		    (!wal_gone && t->point_reboot == t->conf.reboot_id);
+		t->losses++;
+		if (!wal_gone)
+			t->lost_reboot = t->point_reboot;
 	}
 	t->nlineage = 0;
 	t->nrecent = t->nold = 0;
@@ -192,6 +194,10 @@ begin_at_end(struct tail *t, bool was_lost)
 	t->has_point = true;
 	/* the former needs are gone */
 	t->hold_tick = t->range.max;
+	t->gap = false;
+	t->begun = true;
+	if (was_lost)
+		(void)tail_file_save(t);
 }
 
 /* Is this still the log that was read?  0: yes or no is settled.  Waits. */
@@ -212,6 +218,10 @@ prove(struct tail *t, uint64_t reboot, struct err_msg *m)
 	}
 	if (t->point_reboot == reboot)
 		return 0;
+	if (!t->point.has_proof && TAILQ_EMPTY(&t->rows)) {
+		begin_at_end(t, false);
+		return 0;
+	}
 	point_of_route(&p, &t->point);
 	r = arango_tail_prove(t->cluster, t->server, &p, &t->cancel, &resume,
 	    m);
@@ -226,7 +236,26 @@ prove(struct tail *t, uint64_t reboot, struct err_msg *m)
 	    "is the same", t->conf.server, reboot);
 	tail_rewound(t, resume.from);
 	tail_lineage_add(t, t->point_reboot, resume.from);
-	t->void_label = false;
+	return 0;
+}
+
+/*
+ * A history is lost by a restart only: control will tell us of it.  What is
+ * read before that would be taken for a part of what was lost.
+ */
+static int
+await_reboot(struct tail *t, struct err_msg *m)
+{
+	uint64_t	 until = loop_now_ms(t->loop) + TAIL_REBOOT_MS;
+
+	while (t->conf.reboot_id <= t->lost_reboot) {
+		if (loop_now_ms(t->loop) >= until)
+			return 0;
+		if (t->w != NULL)
+			worker_say(t->w, MSG_WORKER_LOOK);
+		if (arango_sleep(&t->cancel, 250) != 0)
+			return err_set(m, ERR_CANCELLED, "stopping");
+	}
 	return 0;
 }
 
@@ -240,6 +269,7 @@ settle(struct tail *t)
 	int		 r;
 
 	tail_set_state(t, TAIL_PROVING, NULL);
+	t->begun = false;
 	for (;;) {
 		reboot = t->conf.reboot_id;
 		r = arango_wal_range(t->cluster, t->server, &t->range, &m);
@@ -249,6 +279,8 @@ settle(struct tail *t)
 			t->range_ms = loop_now_ms(t->loop);
 			r = prove(t, reboot, &m);
 		}
+		if (r == 0 && t->begun)
+			r = await_reboot(t, &m);
 		if (t->stopping)
 			return ERR_CANCELLED;
 		if (r == 0)
@@ -259,9 +291,7 @@ settle(struct tail *t)
 		if (arango_sleep(&t->cancel, pause) != 0)
 			return ERR_CANCELLED;
 	}
-	if (t->point_reboot != reboot)
-		t->void_label = false;
-	t->point_reboot = reboot;
+	t->point_reboot = t->begun ? t->conf.reboot_id : reboot;
 	t->server_id = t->range.server_id;
 	t->newest = MAX(t->newest, t->range.max);
 	t->gap = false;

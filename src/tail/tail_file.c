@@ -6,6 +6,9 @@
  *	route_checkpoint_put(): position, exceptions by the ids of rows
  *	u64 wall clock (us) when the held tick was the newest; 0: not known
  *	u8 n, n times (u64 reboot id, u64 tick): proven history
+ *	u64 lost reboot id
+ *	u32 n, n channels to be repaired: str db, str cuid, u64 tick, u64 since
+ *		(us), bool strict
  *	u32 n, n rows: u32 id, str db, str cuid, u64 known, u64 last,
  *		u64 base, u64 wall clock (us) when its send was lost, 0: there
  *	u32 crc32c of all that
@@ -34,6 +37,24 @@ file_dir(const struct tail *t)
 }
 
 /* ---- writing ---------------------------------------------------------------------- */
+
+static void
+put_floors(const struct tail *t, struct buf *b)
+{
+	const struct tail_floor	*f;
+	struct map_iter		 it;
+
+	put_u64(b, t->lost_reboot);
+	put_u32(b, (uint32_t)map_count(&t->floors));
+	MAP_FOREACH(&t->floors, it) {
+		f = it.value;
+		put_str(b, it.key);
+		put_str(b, it.key + strlen(it.key) + 1);
+		put_u64(b, f->tick);
+		put_u64(b, f->us);
+		put_bool(b, f->strict);
+	}
+}
 
 static void
 put_rows(const struct tail *t, struct buf *b)
@@ -90,6 +111,7 @@ make(struct tail *t, struct buf *b)
 		put_u64(b, t->lineage[i].reboot_id);
 		put_u64(b, t->lineage[i].tick);
 	}
+	put_floors(t, b);
 	put_rows(t, b);
 	put_u32(b, crc32c(0, b->data, b->len));
 	route_checkpoint_free(&cp);
@@ -110,7 +132,7 @@ tail_file_save(struct tail *t)
 	char		*path;
 	int		 r = 0;
 
-	if (!t->has_point || t->void_label)
+	if (!t->has_point)
 		return 0;
 	t->saved_ms = loop_now_ms(t->loop);
 	hold = make(t, &b);
@@ -206,6 +228,32 @@ get_lineage(struct tail *t, struct rbuf *m)
 }
 
 static int
+get_floors(struct tail *t, struct rbuf *m)
+{
+	struct tail_floor	*f;
+	char			*db, *cuid;
+	uint32_t		 n;
+	int			 r;
+
+	if ((r = get_u64(m, &t->lost_reboot)) != 0 ||
+	    (r = get_u32(m, &n)) != 0)
+		return r;
+	for (; n > 0 && r == 0; n--) {
+		db = cuid = NULL;
+		if ((r = get_str_dup(m, NAME_MAX_BYTES, &db)) == 0 &&
+		    (r = get_str_dup(m, NAME_MAX_BYTES, &cuid)) == 0) {
+			f = tail_floor_put(t, db, cuid);
+			if ((r = get_u64(m, &f->tick)) == 0 &&
+			    (r = get_u64(m, &f->us)) == 0)
+				r = get_bool(m, &f->strict);
+		}
+		free(db);
+		free(cuid);
+	}
+	return r;
+}
+
+static int
 get_rest(struct tail *t, struct rbuf *m, const struct route_checkpoint *cp)
 {
 	uint64_t	 hold_us;
@@ -220,7 +268,7 @@ get_rest(struct tail *t, struct rbuf *m, const struct route_checkpoint *cp)
 	t->hold_tick = needed(cp);
 	route_seek(t->route, &t->point);
 	if ((r = get_u64(m, &hold_us)) != 0 || (r = get_lineage(t, m)) != 0 ||
-	    (r = get_u32(m, &n)) != 0)
+	    (r = get_floors(t, m)) != 0 || (r = get_u32(m, &n)) != 0)
 		return r;
 	if (hold_us != 0) {
 		t->old[0].tick = t->hold_tick;
@@ -265,7 +313,8 @@ tail_file_parse(struct tail *t, const void *data, size_t len)
 	while (!TAILQ_EMPTY(&t->rows))
 		tail_row_free(TAILQ_FIRST(&t->rows));
 	memset(&t->point, 0, sizeof(t->point));
-	t->point_reboot = t->server_id = t->hold_tick = 0;
+	t->point_reboot = t->server_id = t->hold_tick = t->lost_reboot = 0;
+	tail_floors_free(t);
 	t->nlineage = t->nold = 0;
 	return r;
 }

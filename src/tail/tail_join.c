@@ -1,4 +1,4 @@
-/* tail_join.c - what sends ask, and what can be proven to them (R4, R5) */
+/* tail_join.c - the conversation with sends; see tail.h */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,70 +11,6 @@
 #include "tail/tail_priv.h"
 
 #define NAME_MAX_BYTES	256
-/* So long an answer of wal/range is good for all who ask. */
-#define RANGE_MS	1000
-
-/* ---- proven history ------------------------------------------------------------- */
-
-void
-tail_lineage_add(struct tail *t, uint64_t reboot_id, uint64_t tick)
-{
-	size_t	 i;
-
-	for (i = 0; i < t->nlineage; i++)
-		if (t->lineage[i].reboot_id == reboot_id) {
-			t->lineage[i].tick = MAX(t->lineage[i].tick, tick);
-			return;
-		}
-	if (t->nlineage == TAIL_LINEAGE_MAX)
-		memmove(t->lineage, t->lineage + 1,
-		    --t->nlineage * sizeof(*t->lineage));
-	t->lineage[t->nlineage].reboot_id = reboot_id;
-	t->lineage[t->nlineage++].tick = tick;
-}
-
-void
-tail_lineage_cut(struct tail *t, uint64_t tick)
-{
-	size_t	 i;
-
-	for (i = 0; i < t->nlineage; i++)
-		t->lineage[i].tick = MIN(t->lineage[i].tick, tick);
-}
-
-bool
-tail_lineage_has(const struct tail *t, const struct sync_pos *p,
-    uint64_t *join)
-{
-	size_t	 i;
-
-	*join = p->tick;
-	if (p->reboot_id == 0)
-		return false;
-	if (p->reboot_id == t->conf.reboot_id &&
-	    p->reboot_id == t->point_reboot && !t->void_label)
-		return true;
-	for (i = 0; i < t->nlineage; i++) {
-		if (t->lineage[i].reboot_id != p->reboot_id)
-			continue;
-		if (p->tick <= t->lineage[i].tick)
-			return true;
-		/* between its proof and it nothing was read */
-		*join = p->proof_tick;
-		return p->has_proof && p->proof_tick <= t->lineage[i].tick;
-	}
-	return false;
-}
-
-/* Nothing came for it behind the tick: our own place is as good. */
-static bool
-is_idle_since(struct tail *t, const char *db, const char *cuid, uint64_t tick)
-{
-	const struct tail_row	*row = tail_row_find(t, db, cuid);
-
-	return row != NULL && row->known <= tick && row->last <= tick &&
-	    tick <= t->point.from;
-}
 
 /* ---- ASK -------------------------------------------------------------------------- */
 
@@ -86,89 +22,6 @@ ask_free(struct tail_ask *a)
 	free(a);
 }
 
-/* Read the proof again.  Waits. */
-static int
-prove(struct tail *t, const struct sync_pos *pos, struct tail_evidence *e)
-{
-	struct arango_tail_point p = {
-		.from = pos->tick, .has_last = pos->has_proof,
-		.last_vpack = pos->proof_vpack, .last_from = pos->proof_from,
-		.last_tick = pos->proof_tick, .last_crc = pos->proof_crc
-	};
-	struct arango_tail_point resume;
-	struct err_msg		 m;
-	int			 r;
-
-	if (!pos->has_proof)
-		return 0;
-	r = arango_tail_prove(t->cluster, t->server, &p, &t->cancel, &resume,
-	    &m);
-	switch (r) {
-	case 0:
-		e->proven = true;
-		e->join = resume.from;
-		return 0;
-	case ERR_NOT_FOUND:
-		e->gap = true;
-		return 0;
-	case ERR_CORRUPT:
-		return 0;
-	default:
-		return r;
-	}
-}
-
-static bool
-is_ours(const struct tail *t, const struct sync_pos *p)
-{
-	return strcmp(p->server, t->conf.server) == 0 && (p->server_id == 0 ||
-	    t->server_id == 0 || p->server_id == t->server_id);
-}
-
-/* 0, or negative: the server could not be asked.  Waits. */
-static int
-find_evidence(struct tail *t, const struct tail_ask *a,
-    struct tail_evidence *e)
-{
-	struct err_msg	 m;
-	uint64_t	 now = loop_now_ms(t->loop);
-	int		 r;
-
-	memset(e, 0, sizeof(*e));
-	/* one that is further than we knew is not ahead of the server */
-	if (t->range_ms == 0 || now - t->range_ms > RANGE_MS ||
-	    (a->has_pos && a->pos.tick > t->range.max)) {
-		r = arango_wal_range(t->cluster, t->server, &t->range, &m);
-		if (r != 0)
-			return r;
-		t->range_ms = now;
-	}
-	memcpy(e->server, t->conf.server, sizeof(e->server));
-	e->join = a->pos.tick;
-	if (a->has_pos && is_ours(t, &a->pos)) {
-		e->proven = tail_lineage_has(t, &a->pos, &e->join);
-		if (!e->proven && (r = prove(t, &a->pos, e)) != 0)
-			return r;
-	}
-	/* as they are after waiting */
-	e->reboot_id = t->conf.reboot_id;
-	e->server_id = t->server_id;
-	e->through = t->point.from;
-	e->rounds = t->rounds;
-	e->wal_first = t->range.min;
-	e->wal_last = MAX(t->range.max, t->point.from);
-	if (!e->proven)
-		return 0;
-	if (is_idle_since(t, a->db, a->cuid, a->pos.tick)) {
-		e->join = t->point.from;
-		e->wal_first = MIN(e->wal_first, a->pos.tick);
-		e->wal_last = MAX(e->wal_last, a->pos.tick);
-		e->gap = false;
-	} else if (e->join < t->range.min && e->join < a->pos.tick)
-		e->gap = true;
-	return 0;
-}
-
 static void
 answer_ask(struct tail_ask *a, const struct tail_evidence *e)
 {
@@ -178,6 +31,7 @@ answer_ask(struct tail_ask *a, const struct tail_evidence *e)
 		return;
 	a->conn->asked = a->has_pos ? a->pos.tick : 0;
 	a->conn->lifted = e->join;
+	a->conn->losses = a->conn->t->losses;
 	tail_evidence_put(&b, e);
 	(void)peer_send_buf(a->conn->peer, MSG_TAIL_ASK_ANS, a->id, &b);
 }
@@ -192,7 +46,7 @@ asks_run(void *arg)
 
 	while (!t->stopping && (a = TAILQ_FIRST(&t->asks)) != NULL) {
 		if (a->conn != NULL && (t->live.tail == NULL ||
-		    find_evidence(t, a, &e) != 0)) {
+		    tail_evidence_find(t, a, &e) != 0)) {
 			/* while the history is being proven, or it is down */
 			(void)arango_sleep(&t->cancel, 200);
 			continue;
@@ -256,11 +110,11 @@ say_behind(struct tail_row *row, uint64_t tick)
 }
 
 static void
-join_answer(struct tail_conn *c, uint64_t tick)
+join_answer(struct tail_conn *c, int err, uint64_t tick)
 {
 	struct buf	 b = BUF_INIT;
 
-	put_i32(&b, 0);
+	put_i32(&b, err);
 	put_u64(&b, tick);
 	(void)peer_send_buf(c->peer, MSG_TAIL_JOIN_ANS, c->join_id, &b);
 }
@@ -305,13 +159,20 @@ join(struct tail_conn *c)
 	uint64_t	 tick = c->join_tick, base = tick;
 
 	c->joining = false;
-	if (tick != ROUTE_FROM_NOW && is_idle_since(t, c->join_db,
+	if (tick != ROUTE_FROM_NOW && (c->losses != t->losses ||
+	    !tail_floor_allows(t, c->join_db, c->join_cuid, tick))) {
+		/* what was proven when it asked is so no more */
+		join_answer(c, ERR_NOT_FOUND, 0);
+		return;
+	}
+	if (tick != ROUTE_FROM_NOW && tail_is_idle_since(t, c->join_db,
 	    c->join_cuid, tick))
 		tick = t->point.from;
 	row = join_row(c, tick);
-	if (c->join_tick == ROUTE_FROM_NOW)
+	if (c->join_tick == ROUTE_FROM_NOW) {
 		base = row->ch->last;
-	else if (c->join_tick == c->lifted)
+		tail_floor_joined(t, c->join_db, c->join_cuid, base);
+	} else if (c->join_tick == c->lifted)
 		base = MIN(c->join_tick, c->asked);
 	row->base = base;
 	if (row->ch->state == ROUTE_DETACHED) {
@@ -319,7 +180,7 @@ join(struct tail_conn *c)
 		say_behind(row, t->point.from);
 	}
 	/* above what was asked for nothing is missing, wherever we begin */
-	join_answer(c, MIN(c->join_tick, row->join_tick));
+	join_answer(c, 0, MIN(c->join_tick, row->join_tick));
 	if (row->ch->state == ROUTE_DETACHED)
 		join_state(row);
 	log_info("%s %s: joined at %" PRIu64 "%s", row->ch->db, row->ch->cuid,

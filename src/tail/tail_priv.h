@@ -5,7 +5,8 @@
  *	tail_drive.c	the server: proofs, hold, starting and stopping readers
  *	tail_read.c	the live reader and the one for the detached (catch-up)
  *	tail_row.c	channels: lines on their way, who is too slow
- *	tail_join.c	conversation with sends; what can be proven
+ *	tail_join.c	conversation with sends
+ *	tail_proof.c	what can be proven of a history, and of a position
  *	tail_mark.c	watermarks (R21)
  *	tail_file.c	the checkpoint file
  */
@@ -21,6 +22,7 @@
 #include "arango/conn.h"
 #include "arango/tail.h"
 #include "base/buf.h"
+#include "base/map.h"
 #include "ev/fiber.h"
 #include "ev/loop.h"
 #include "ipc/peer.h"
@@ -52,6 +54,8 @@ struct tail_row;
 #define TAIL_HOLD_ALL_MS	60000
 #define TAIL_BACKOFF_MAX_MS	10000
 #define TAIL_IDLE_MS		200
+/* So long we wait to be told of a restart that we have noticed. */
+#define TAIL_REBOOT_MS		5000
 #define TAIL_MESSAGE_MAX	4096
 
 TAILQ_HEAD(tail_rows, tail_row);
@@ -138,6 +142,7 @@ struct tail_conn {
 	/* Answered: a join at `lifted` stands for `asked`, as nothing lies
 	 * between. */
 	uint64_t		 asked, lifted;
+	uint32_t		 losses;	/* as they were then */
 	TAILQ_ENTRY(tail_conn)	 next;
 };
 
@@ -161,6 +166,14 @@ struct tail_time {
 /* In an earlier start of the server; its ticks up to this one are proven. */
 struct tail_lineage {
 	uint64_t		 reboot_id, tick;
+};
+
+/* A channel whose log has ended must be repaired: positions below this are
+ * refused.  UINT64_MAX until it has joined for that. */
+struct tail_floor {
+	uint64_t		 tick;
+	uint64_t		 us;		/* since when */
+	bool			 strict;	/* the tick itself, too */
 };
 
 enum tail_state {
@@ -192,8 +205,16 @@ struct tail {
 						 * moved */
 	uint64_t		 good_ms;	/* last whole response */
 	bool			 gap;		/* the reader found one */
-	bool			 void_label;	/* positions of point_reboot prove
-						 * nothing: a history was lost */
+	bool			 begun;		/* at the end of the log, anew */
+	/*
+	 * A history was lost that was read in this start of the server:
+	 * positions of it and of earlier ones prove nothing, even where their
+	 * own part of the log is there, because their targets may have applied
+	 * more than they have recorded.
+	 */
+	uint64_t		 lost_reboot;
+	uint32_t		 losses;
+	struct map		 floors;	/* db NUL cuid -> tail_floor */
 	struct tail_lineage	 lineage[TAIL_LINEAGE_MAX];
 	size_t			 nlineage;
 
@@ -302,12 +323,28 @@ void	tail_conn_free(struct tail_conn *c);
 /* Joins that waited for the end of a response. */
 void	tail_joins(struct tail *t);
 void	tail_asks(struct tail *t);
-/* Is the position in the history that was proven?  Its join tick. */
-bool	tail_lineage_has(const struct tail *t, const struct sync_pos *p,
-	    uint64_t *join);
+
+/* tail_proof.c */
+/* 0, or negative: the server could not be asked.  Waits. */
+int	tail_evidence_find(struct tail *t, const struct tail_ask *a,
+	    struct tail_evidence *e);
+/* Nothing came for it behind the tick: our own place is as good. */
+bool	tail_is_idle_since(struct tail *t, const char *db, const char *cuid,
+	    uint64_t tick);
 void	tail_lineage_add(struct tail *t, uint64_t reboot_id, uint64_t tick);
 /* Nothing above this tick is proven any more. */
 void	tail_lineage_cut(struct tail *t, uint64_t tick);
+/* Its log has ended; it joins to be repaired; is a position good? */
+void	tail_floor_set(struct tail *t, const char *db, const char *cuid,
+	    bool strict);
+void	tail_floor_joined(struct tail *t, const char *db, const char *cuid,
+	    uint64_t tick);
+bool	tail_floor_allows(const struct tail *t, const char *db,
+	    const char *cuid, uint64_t tick);
+struct tail_floor *tail_floor_put(struct tail *t, const char *db,
+	    const char *cuid);
+void	tail_floors_forget(struct tail *t, uint64_t older_than_us);
+void	tail_floors_free(struct tail *t);
 
 /* tail_mark.c */
 void	tail_time_note(struct tail *t, uint64_t tick, uint64_t us);

@@ -30,10 +30,14 @@ early_forget(struct tail_rows *rows)
 static void
 early_lost(struct tail_reader *rd)
 {
-	while (!TAILQ_EMPTY(&rd->doubted))
-		tail_row_gone(TAILQ_FIRST(&rd->doubted), TAIL_HISTORY_LOST,
-		    "records of a response that broke off are not in the log "
-		    "any more");
+	struct tail_row	*row;
+
+	while ((row = TAILQ_FIRST(&rd->doubted)) != NULL) {
+		/* its target may be at the very tick where it joins again */
+		tail_floor_set(rd->t, row->ch->db, row->ch->cuid, true);
+		tail_row_gone(row, TAIL_HISTORY_LOST, "records of a response "
+		    "that broke off are not in the log any more");
+	}
 }
 
 static void

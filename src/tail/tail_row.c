@@ -116,6 +116,7 @@ tail_row_gone(struct tail_row *row, enum tail_end_why why,
 		put_str(&b, sentence);
 		tail_row_send(row, MSG_TAIL_GONE, &b);
 	}
+	tail_floor_set(row->t, row->ch->db, row->ch->cuid, false);
 	tail_row_free(row);
 }
 

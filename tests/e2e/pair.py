@@ -16,7 +16,6 @@ from sandbox import BUILD, SLOW, Cluster, Tap, wait_for
 
 RIG = os.path.join(BUILD, "tests", "rig", "pair-rig")
 SHARDS = 3
-t = Tap(5)
 
 
 class Rig:
@@ -265,14 +264,16 @@ def killed(a, b):
         rig.stop()
 
 
-with Cluster(dbservers=2, auth=True) as a, \
-        Cluster(dbservers=2, auth=True) as b:
-    with open(a.secret) as f, open(b.secret) as g:
-        assert f.read() == g.read()
-    t.run("an empty target gets a copy, then what is written",
-          copy_and_follow, a, b)
-    t.run("a target with other documents is repaired", repair, a, b)
-    t.run("documents of all sizes and odd names arrive", large, a, b)
-    t.run("unique values may change places", unique, a, b)
-    t.run("nothing is lost when processes are killed", killed, a, b)
-t.finish()
+if __name__ == "__main__":
+    t = Tap(5)
+    with Cluster(dbservers=2, auth=True) as a, \
+            Cluster(dbservers=2, auth=True) as b:
+        with open(a.secret) as f, open(b.secret) as g:
+            assert f.read() == g.read()
+        t.run("an empty target gets a copy, then what is written",
+              copy_and_follow, a, b)
+        t.run("a target with other documents is repaired", repair, a, b)
+        t.run("documents of all sizes and odd names arrive", large, a, b)
+        t.run("unique values may change places", unique, a, b)
+        t.run("nothing is lost when processes are killed", killed, a, b)
+    t.finish()
