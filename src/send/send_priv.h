@@ -65,6 +65,8 @@ struct send {
 	 */
 	struct sync_pos	 received;
 	bool		 valid;
+	char		 gone[256];	/* MSG_TAIL_GONE: only a repair puts
+					 * it right; "": nothing did */
 	uint64_t	 start_epoch, start_offset;	/* where it begins */
 	bool		 full;		/* -ENOSPC: what the tail says is
 					 * dropped until we join again */
@@ -159,6 +161,8 @@ int	send_queue_open(struct send *s);
 void	send_attach_soon(struct send *s);
 /* Everything in it goes, it begins anew at `start`.  0, or -ENOSPC. */
 int	send_queue_restart(struct send *s, const struct sync_pos *start);
+/* Nothing in it counts any more, after a restart neither. */
+void	send_queue_void(struct send *s);
 /* Cut a response whose last line will never end: opens it again. */
 int	send_queue_reopen(struct send *s);
 void	send_queue_lines(struct send *s, uint8_t flags, const uint8_t *p,

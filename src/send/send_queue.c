@@ -114,6 +114,8 @@ send_queue_open(struct send *s)
 	pos_clear(&s->received);
 	if (s->valid)
 		recover_position(s);
+	if (s->received.tick == 0)
+		s->valid = false;	/* send_queue_void() */
 	if (!rec.fresh && !rec.clean)
 		log_notice("the queue was not closed: epoch %" PRIu64 " begins "
 		    "behind tick %" PRIu64 " (%" PRIu64 " bytes were torn, %"
@@ -162,6 +164,22 @@ send_queue_restart(struct send *s, const struct sync_pos *start)
 	s->valid = true;
 	s->full = false;
 	return 0;
+}
+
+void
+send_queue_void(struct send *s)
+{
+	struct queue_mark	 none = { .tick = 0 };
+	struct err_msg		 m = { "" };
+	int			 r;
+
+	send_queue_forget_piece(s);
+	s->in_line = s->dropping = s->valid = s->joined = false;
+	if (s->queue == NULL)
+		return;
+	r = queue_discard_all(s->queue, &s->channel, &none, &m);
+	if (r != 0 && r != -ENOSPC)
+		failed(s, r, &m);
 }
 
 int

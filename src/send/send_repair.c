@@ -228,6 +228,7 @@ repair_begin(struct talk *t, struct err_msg *m)
 	if (!s->joined)
 		return err_set(m, ERR_CLOSED, "the tail of %s went away",
 		    s->conf.server);
+	s->gone[0] = '\0';
 	t->cut = arango_snapshot_tick(t->snap);
 	send_step(s, SHARD_EV_SNAPSHOT, "tick %" PRIu64 ", about %" PRIu64
 	    " documents", t->cut, t->documents);
@@ -528,6 +529,10 @@ repair_done(struct talk *t, struct err_msg *m)
 		if (s->shard.step == SHARD_SNAPSHOT)
 			return err_set(m, ERR_BAD_STATE, "the log was lost "
 			    "while the target was repaired");
+		if (s->shard.step != SHARD_REPLAY)
+			return err_set(m, ERR_PROTOCOL, "the target has "
+			    "repaired in step %s",
+			    shard_step_name(s->shard.step));
 	}
 	if (t->streaming) {
 		t->floor = MAX(t->floor, t->cut);

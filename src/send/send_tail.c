@@ -270,11 +270,12 @@ on_gone(struct msg_in *in)
 		return r;
 	if (what >= NITEMS(events))
 		return ERR_FORMAT;
-	send_queue_forget_piece(s);
-	s->joined = s->valid = s->detached = false;
+	snprintf(s->gone, sizeof(s->gone), "%s%.200s", what == TAIL_ENDED ?
+	    "the shard was dropped or made anew: " : "", why);
+	s->detached = false;
 	send_step(s, events[what], "%s", why);
-	talk_close(s, "%s%s", what == TAIL_ENDED ? "the shard was dropped or "
-	    "made anew: " : "", why);
+	talk_close(s, "%s", s->gone);
+	send_queue_void(s);
 	send_touch(s);
 	return 0;
 }

@@ -276,7 +276,8 @@ static int
 decide_locked(struct talk *t, struct err_msg *m)
 {
 	struct send		*s = t->s;
-	enum shard_resume	 why = RESUME_NO_RECORD;
+	enum shard_resume	 why = s->gone[0] != '\0' ? RESUME_GAP :
+				    RESUME_NO_RECORD;
 	struct buf		 b = BUF_INIT;
 	int			 r;
 
@@ -288,6 +289,8 @@ decide_locked(struct talk *t, struct err_msg *m)
 		return r;
 	if (t->sub.repair[0] != '\0')
 		err_set(m, 0, "%s", t->sub.repair);
+	else if (s->gone[0] != '\0')
+		err_set(m, 0, "%s", s->gone);
 	else if (s->shard.once_more)
 		err_set(m, 0, "the last repair came too late for the log");
 	else {

@@ -1,0 +1,721 @@
+/* test_send.c - a process send between a tail and a target that a script
+ * plays */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/fsx.h"
+#include "sync/compare.h"
+#include "vpack/rev.h"
+#include "near_end.h"
+#include "unit.h"
+
+#define IS(a, b)	(strcmp((a), (b)) == 0)
+
+static void
+commit(struct near_end *f, const struct sync_pos *pos)
+{
+	struct buf	 b = BUF_INIT;
+
+	pos_put(&b, pos);
+	near_up(f, MSG_CH_COMMIT, &b);
+}
+
+static void
+credit(struct near_end *f, uint64_t live, uint64_t bulk)
+{
+	struct buf	 b = BUF_INIT;
+
+	channel_credit_put(&b, live, bulk);
+	near_up(f, MSG_CH_CREDIT, &b);
+}
+
+static struct sync_pos
+resumed(struct near_end *f, uint64_t *queued)
+{
+	struct near_message	*n = near_expect(f, MSG_CH_RESUME);
+	struct rbuf		 m = { n->data, n->len };
+	struct channel_resume	 r;
+
+	near_check(channel_resume_get(&m, &r) == 0);
+	if (queued != NULL)
+		*queued = r.queued;
+	free(n);
+	return r.pos;
+}
+
+static struct channel_cut
+cut_of(struct near_end *f)
+{
+	struct near_message	*n = near_expect(f, MSG_CH_CUT);
+	struct rbuf		 m = { n->data, n->len };
+	struct channel_cut	 c;
+
+	near_check(channel_cut_get(&m, &c) == 0);
+	free(n);
+	return c;
+}
+
+static void
+verify(struct near_end *f, bool compare)
+{
+	struct buf	 b = BUF_INIT;
+
+	put_bool(&b, compare);
+	put_str(&b, "a test");
+	near_up(f, MSG_CH_VERIFY, &b);
+}
+
+static void
+at_cut(struct near_end *f, uint64_t documents)
+{
+	struct buf	 b = BUF_INIT;
+
+	put_u64(&b, documents);
+	near_up(f, MSG_CH_AT_CUT, &b);
+}
+
+/* ---- an empty target, then the stream ---------------------------------------------- */
+
+static void
+copies_and_follows(struct near_end *f)
+{
+	struct near_message	*n;
+	struct rbuf		 m;
+	struct channel_cut	 c;
+	struct sync_pos		 pos;
+	uint8_t			 flags;
+	uint64_t		 count;
+
+	near_doc(f, "a", "_1");
+	near_doc(f, "b", "_2");
+	near_subscribe(f, NULL, "");
+	near_ask(f, false, 1, 90, 0);
+	near_skip(f, MSG_CH_REPAIR);
+	near_ask(f, false, 1, 90, 0);
+	f->snapshot_tick = 105;
+	f->wal_tick = 109;
+	near_join(f, ROUTE_FROM_NOW, 100);
+	c = cut_of(f);
+	near_check(c.pos.tick == 105 && c.pos.reboot_id == 7 &&
+	    c.pos.server_id == 77 && c.documents == 2 && !c.compare);
+	near_check(IS(c.pos.server, "PRMR-1") && !c.pos.has_proof);
+	/* some of it is in the snapshot */
+	near_ops(f, "i 104 x 1;i 105 y 1;i 107 z 1", 109);
+	at_cut(f, 0);
+	n = near_expect(f, MSG_CH_SNAP);
+	m.p = n->data;
+	m.left = n->len;
+	near_check(get_u8(&m, &flags) == 0 && flags == 0);
+	near_check(m.left == 50 && memcmp(m.p, "{\"_key\":\"a\",", 12) == 0);
+	free(n);
+	n = near_expect(f, MSG_CH_SNAP_END);
+	m.p = n->data;
+	m.left = n->len;
+	near_check(get_u64(&m, &count) == 0 && count == 2);
+	free(n);
+	near_quiet(f, 50);
+	near_up(f, MSG_CH_REPAIRED, NULL);
+	near_check(IS(near_records(f, 0, &pos), "107"));
+	near_check(pos.tick == 109 && pos.has_proof);
+	near_skip(f, MSG_CH_CAUGHT_UP);
+	near_until(f->queued == 109 && f->noted == 109 && f->durable == 109);
+	/* from memory, and in pieces */
+	near_ops(f, "i 120 k 1", 0);
+	near_ops(f, "d 121 k", 125);
+	near_check(IS(near_records(f, 0, &pos), "120 121"));
+	near_check(pos.tick == 125);
+	near_until(f->durable == 125 && f->noted == 125);
+	near_until(strstr(f->status, "\"running\"") != NULL);
+	commit(f, &pos);
+	near_until(strstr(f->status, "\"unacked_bytes\":0") != NULL);
+}
+
+/* ---- resuming --------------------------------------------------------------------------- */
+
+static void
+resumes(struct near_end *f)
+{
+	struct sync_pos	 pos, at;
+	struct buf	 b = BUF_INIT;
+	uint64_t	 queued;
+
+	near_start_empty(f, 100, 100);
+	near_ops(f, "i 110 a 1", 111);
+	near_check(IS(near_records(f, 0, &pos), "110"));
+	near_ops(f, "i 120 b 1", 121);
+	near_check(IS(near_records(f, 0, NULL), "120"));
+	/* from its own queue, by offset */
+	near_subscribe(f, &pos, "");
+	at = resumed(f, &queued);
+	near_check(at.tick == 111 && at.epoch == pos.epoch && queued == 121);
+	near_check(IS(near_records(f, 0, NULL), "120"));
+	/* by tick, when the epoch is another */
+	at = pos;
+	at.epoch = 5;
+	near_subscribe(f, &at, "");
+	at = resumed(f, NULL);
+	near_check(at.tick == 111);
+	near_check(IS(near_records(f, 0, NULL), "120"));
+	/* nobody listens for a while: it is kept */
+	put_str(&b, "a pause");
+	near_up(f, MSG_CH_CLOSE, &b);
+	near_ops(f, "i 130 c 1", 131);
+	near_until(f->durable == 131);
+	near_subscribe(f, &pos, "");
+	(void)resumed(f, NULL);
+	near_check(IS(near_records(f, 131, NULL), "120 130"));
+	/* what the queue has not, the log may have */
+	near_pos(&at, 95);
+	at.epoch = 0;
+	near_subscribe(f, &at, "");
+	near_ask(f, true, 50, 131, 90);
+	near_join(f, 90, 90);
+	at = resumed(f, NULL);
+	near_check(at.tick == 95);
+	/* from the proof on: what is known comes again and goes no further */
+	near_ops(f, "i 92 old 1;i 94 old 2", 94);
+	near_ops(f, "i 95 old 3;i 110 a 1", 111);
+	near_check(IS(near_records(f, 0, &at), "110"));
+	near_check(at.tick == 111);
+	near_until(f->noted == 111 && f->durable == 111);
+	/* another target: its record means nothing */
+	at.tick = 300;
+	at.epoch = 0;
+	near_subscribe(f, &at, "");
+	near_ask(f, true, 50, 131, 131);
+	near_skip(f, MSG_CH_REPAIR);
+}
+
+static void
+asks_for_repair(struct near_end *f)
+{
+	struct near_message	*n;
+	struct rbuf		 m;
+	struct sync_pos		 pos;
+	char			 why[256];
+	uint8_t			 code;
+
+	near_start_empty(f, 100, 100);
+	near_ops(f, "i 110 a 1", 111);
+	(void)near_records(f, 0, &pos);
+	near_subscribe(f, &pos, "a reset");
+	n = near_expect(f, MSG_CH_REPAIR);
+	m.p = n->data;
+	m.left = n->len;
+	near_check(get_u8(&m, &code) == 0 && get_str(&m, why,
+	    sizeof(why)) == 0 && IS(why, "a reset"));
+	free(n);
+	/* somebody else leads: nothing is read from this server */
+	f->leader = "PRMR-2";
+	near_ask(f, false, 1, 111, 0);
+	near_join(f, ROUTE_FROM_NOW, 111);
+	near_closed(f, "does not lead");
+	near_check(f->snapshots == 1);
+}
+
+/* ---- credits ---------------------------------------------------------------------------- */
+
+static void
+waits_for_credit(struct near_end *f)
+{
+	struct near_message	*n;
+	struct channel_record	 rec;
+	char			*big = xmalloc(100000);
+	struct buf		 b = BUF_INIT;
+	size_t			 sent = 0;
+	unsigned int		 i, got = 0;
+
+	near_start_empty(f, 100, 100);
+	memset(big, 'x', 100000);
+	for (i = 0; i < 40; i++) {
+		buf_reset(&b);
+		buf_printf(&b, "{\"tick\":\"%u\",\"data\":{\"t\":\"%.*s\"}}\n",
+		    200 + i, 90000, big);
+		near_piece(f, b.data, b.len, 0);
+		near_end_at(f, 200 + i);
+	}
+	buf_free(&b);
+	free(big);
+	/* everything is received, a part of it is sent */
+	near_until(f->durable == 239);
+	near_until(f->queued == 239 && f->noted == 239);
+	while (f->first != NULL) {
+		n = near_expect(f, MSG_CH_RECORD);
+		sent += n->len;
+		near_check(channel_record_get(n->data, n->len, &rec) == 0);
+		got += (rec.flags & CHANNEL_BOUNDARY) != 0;
+		free(n);
+	}
+	near_check(sent >= CHANNEL_FIRST_CREDIT &&
+	    sent < CHANNEL_FIRST_CREDIT + 200000);
+	near_quiet(f, 100);
+	/* the rest comes from the disk, in order */
+	credit(f, (uint64_t)100 << 20, 0);
+	while (got < 40) {
+		n = near_expect(f, MSG_CH_RECORD);
+		near_check(channel_record_get(n->data, n->len, &rec) == 0);
+		if (rec.flags & CHANNEL_BOUNDARY)
+			near_check(rec.pos.tick == 200 + got++);
+		free(n);
+	}
+	near_ops(f, "i 300 a 1", 301);
+	near_check(IS(near_records(f, 0, NULL), "300"));
+}
+
+/* ---- long lines ------------------------------------------------------------------------- */
+
+static void
+long_lines(struct near_end *f)
+{
+	struct near_message	*n;
+	struct channel_record	 rec;
+	struct sync_pos		 pos;
+	size_t			 bytes = 0;
+	char			*big = xmalloc(200000);
+
+	near_start_empty(f, 100, 100);
+	near_ops(f, "i 101 a 1", 102);
+	(void)near_records(f, 0, &pos);
+	memset(big, 'x', 200000);
+	memcpy(big, "{\"tick\":\"110\",\"", 15);
+	near_piece(f, big, 200000, TAIL_LINES_MORE);
+	memset(big, 'x', 15);
+	near_piece(f, big, 200000, TAIL_LINES_MORE);
+	near_piece(f, "\"}\n{\"tick\":\"112\"}\n", 18, 0);
+	near_end_at(f, 115);
+	do {
+		n = near_expect(f, MSG_CH_RECORD);
+		near_check(channel_record_get(n->data, n->len, &rec) == 0);
+		near_check(((rec.flags & CHANNEL_MORE) != 0) ==
+		    (bytes < 400000 && rec.len == 200000));
+		bytes += rec.len;
+		free(n);
+	} while (!(rec.flags & CHANNEL_BOUNDARY));
+	near_check(bytes == 400018 && rec.pos.tick == 115);
+	/* the tail dies inside of one: what is begun is never finished */
+	memcpy(big, "{\"tick\":\"120\",\"", 15);
+	near_piece(f, big, 200000, TAIL_LINES_MORE);
+	near_skip(f, MSG_CH_RECORD);
+	near_tail_again(f);
+	near_closed(f, "in the middle of a line");
+	near_ask(f, true, 1, 115, 115);
+	near_join(f, 115, 115);
+	near_ops(f, "i 120 b 1", 121);
+	near_until(f->durable == 121);
+	near_subscribe(f, &rec.pos, "");
+	(void)resumed(f, NULL);
+	near_check(IS(near_records(f, 0, NULL), "120"));
+	free(big);
+}
+
+/* ---- the tail --------------------------------------------------------------------------- */
+
+static void
+tail_comes_and_goes(struct near_end *f)
+{
+	struct buf	 b = BUF_INIT;
+	struct sync_pos	 pos;
+
+	near_start_empty(f, 100, 100);
+	near_ops(f, "i 101 a 1", 102);
+	(void)near_records(f, 0, &pos);
+	/* a part of a response, which then comes as a whole */
+	near_ops(f, "i 105 b 1", 0);
+	near_skip(f, MSG_CH_RECORD);
+	near_tail_again(f);
+	near_ask(f, true, 1, 110, 102);
+	near_join(f, 102, 102);
+	near_ops(f, "i 105 b 1;i 106 c 1", 110);
+	near_check(IS(near_records(f, 0, &pos), "105 106"));
+	/* lines that are of a former join are not taken */
+	near_tail_again(f);
+	near_ops(f, "i 111 former 1", 112);
+	near_ask(f, true, 1, 110, 110);
+	near_ops(f, "i 111 former 1", 112);
+	near_join(f, 110, 110);
+	near_ops(f, "i 113 d 1", 114);
+	near_check(IS(near_records(f, 0, &pos), "113"));
+	/* what is behind is queued as far as anybody knows */
+	put_u64(&b, 500);
+	near_tail(f, MSG_TAIL_BEHIND, 0, &b);
+	near_until(f->queued == 500 && f->noted == 500);
+	/* its log is gone: nothing is believed any more */
+	put_u8(&b, TAIL_HISTORY_LOST);
+	put_str(&b, "another history");
+	near_tail(f, MSG_TAIL_GONE, 0, &b);
+	near_closed(f, "another history");
+	near_ops(f, "i 120 e 1", 121);
+	near_subscribe(f, &pos, "");
+	near_skip(f, MSG_CH_REPAIR);
+	near_ask(f, false, 1, 121, 0);
+	near_join(f, ROUTE_FROM_NOW, 121);
+	near_skip(f, MSG_CH_CUT);
+	/* a queue that is not proven when the tail is back */
+	near_tail_again(f);
+	near_ask(f, false, 1, 121, 114);
+	near_closed(f, "does not go on");
+}
+
+/* ---- comparing ----------------------------------------------------------------------------- */
+
+static uint64_t
+rev(const char *text)
+{
+	uint64_t	 r = rev_from_text(text, strlen(text));
+
+	return r == REV_INVALID ? 0 : r;
+}
+
+static void
+check_sums(struct near_end *f, const char *const *keys, size_t n)
+{
+	struct near_message	*q = near_expect(f, MSG_CH_SUMS);
+	struct rbuf		 m = { q->data, q->len };
+	struct cmp_sum		 there, here;
+	struct cmp_set		 d;
+	size_t			 i;
+
+	near_check(cmp_sum_decode(&m, &there) == 0);
+	near_check(cmp_sum_init(&here, there.nbuckets) == 0);
+	for (i = 0; i < n; i += 2)
+		cmp_sum_add(&here, keys[i], strlen(keys[i]),
+		    rev(keys[i + 1]));
+	near_check(cmp_diff(&there, &here, &d) == 0 && d.count == 0);
+	cmp_set_free(&d);
+	cmp_sum_free(&here);
+	cmp_sum_free(&there);
+	free(q);
+}
+
+static void
+ask_pairs(struct near_end *f, uint32_t request)
+{
+	struct cmp_sum	 a, none;
+	struct cmp_set	 d;
+	struct buf	 b = BUF_INIT;
+
+	near_check(cmp_sum_init(&a, CMP_BUCKETS_MIN) == 0 &&
+	    cmp_sum_init(&none, CMP_BUCKETS_MIN) == 0);
+	cmp_sum_add(&a, "b", 1, rev("_2"));
+	near_check(cmp_diff(&a, &none, &d) == 0);
+	put_u32(&b, request);
+	put_u64(&b, 0);
+	put_u64(&b, UINT64_MAX);
+	cmp_set_encode(&b, &d);
+	near_up(f, MSG_CH_DIFF, &b);
+	cmp_set_free(&d);
+	cmp_sum_free(&a);
+	cmp_sum_free(&none);
+}
+
+static void
+check_pairs(struct near_end *f, uint32_t request)
+{
+	struct near_message	*n = near_expect(f, MSG_CH_PAIRS);
+	struct rbuf		 m = { n->data, n->len };
+	const uint8_t		*key;
+	size_t			 len;
+	uint64_t		 r;
+	uint32_t		 of;
+	uint8_t			 flags;
+
+	near_check(channel_pairs_get(&m, &of, &flags) == 0 && of == request);
+	near_check(flags == CHANNEL_LAST);
+	near_check(cmp_pair_get(&m, &key, &len, &r) == 0 && len == 1 &&
+	    *key == 'b' && r == rev("_2"));
+	near_check(m.left == 0);
+	free(n);
+}
+
+static void
+fetch(struct near_end *f, uint32_t request, const char *const *keys, uint32_t n)
+{
+	struct buf	 b = BUF_INIT;
+	uint32_t	 i;
+
+	put_u32(&b, request);
+	put_u32(&b, n);
+	for (i = 0; i < n; i++)
+		put_bytes(&b, keys[i], strlen(keys[i]));
+	near_up(f, MSG_CH_FETCH, &b);
+}
+
+/* Documents of an answer, "0=12 1=gone": bytes of each. */
+static const char *
+docs(struct near_end *f, uint32_t request)
+{
+	static char		 text[1024];
+	size_t			 bytes[64] = { 0 }, len, at = 0;
+	bool			 gone[64] = { false };
+	struct near_message	*n;
+	struct rbuf		 m;
+	const uint8_t		*p;
+	uint32_t		 of, index, most = 0, i;
+	uint8_t			 flags, found;
+
+	do {
+		n = near_expect(f, MSG_CH_DOCS);
+		m.p = n->data;
+		m.left = n->len;
+		near_check(n->len <= CHANNEL_PIECE_BYTES);
+		near_check(channel_docs_get(&m, &of, &flags) == 0 &&
+		    of == request);
+		while (m.left > 0) {
+			near_check(channel_doc_get(&m, &index, &found, &p,
+			    &len) == 0 && index < 64);
+			near_check(found != CHANNEL_DOC_GOES_ON ||
+			    bytes[index] > 0);
+			bytes[index] += len;
+			gone[index] = found == CHANNEL_DOC_GONE;
+			most = MAX(most, index + 1);
+		}
+		free(n);
+	} while (!(flags & CHANNEL_LAST));
+	for (i = 0; i < most; i++)
+		at += (size_t)snprintf(text + at, sizeof(text) - at, gone[i] ?
+		    "%s%u=gone" : "%s%u=%zu", i == 0 ? "" : " ", i,
+		    bytes[i]);
+	return text;
+}
+
+static void
+repairs(struct near_end *f)
+{
+	static const char *const all[] = { "a", "_1", "b", "_2", "c", "_3" };
+	static const char *const keys[] = { "b", "gone", "big", "\"q\\" };
+	char			*big = xmalloc(600001);
+
+	near_doc(f, "a", "_1");
+	near_doc(f, "b", "_2");
+	near_doc(f, "c", "_3");
+	near_subscribe(f, NULL, "");
+	near_ask(f, false, 1, 90, 0);
+	near_skip(f, MSG_CH_REPAIR);
+	near_ask(f, false, 1, 90, 0);
+	f->snapshot_tick = 105;
+	f->wal_tick = 110;
+	near_join(f, ROUTE_FROM_NOW, 100);
+	near_skip(f, MSG_CH_CUT);
+	at_cut(f, 4);
+	check_sums(f, all, NITEMS(all));
+	near_check(f->dumps == 1 && f->snapshots == 1);
+	/* each pass has a snapshot of its own */
+	ask_pairs(f, 1);
+	check_pairs(f, 1);
+	near_check(f->dumps == 2 && f->snapshots == 2);
+	/* documents of any size, and those that are gone */
+	memset(big, 'x', 600000);
+	big[600000] = '\0';
+	memcpy(big, "{\"_key\":\"big\",\"t\":\"", 19);
+	memcpy(big + 599998, "\"}", 2);
+	map_put(&f->docs, "big", big);
+	map_put(&f->docs, "\"q\\", xstrdup("{\"_key\":\"q\"}"));
+	fetch(f, 2, keys, 4);
+	near_check(IS(docs(f, 2), "0=24 1=gone 2=600000 3=12"));
+	near_ops(f, "i 103 x 1;i 108 y 1", 110);
+	near_up(f, MSG_CH_REPAIRED, NULL);
+	near_check(IS(near_records(f, 0, NULL), "108"));
+	near_skip(f, MSG_CH_CAUGHT_UP);
+	/* owed keys, while it runs */
+	fetch(f, 3, keys, 1);
+	near_check(IS(docs(f, 3), "0=24"));
+	near_until(strstr(f->status, "\"running\"") != NULL);
+}
+
+/* ---- a cut in the stream ------------------------------------------------------------------- */
+
+static void
+compares_at_a_cut(struct near_end *f)
+{
+	static const char *const all[] = { "a", "_1" };
+	struct channel_cut	 c;
+	struct near_message	*n;
+	struct channel_record	 rec;
+	struct sync_pos		 pos;
+
+	near_start_empty(f, 100, 100);
+	near_doc(f, "a", "_1");
+	near_ops(f, "i 101 a 1", 102);
+	(void)near_records(f, 0, &pos);
+	f->snapshot_tick = 115;
+	f->server_tail = 102;
+	verify(f, true);
+	near_quiet(f, 100);
+	/* the cut lies within a response */
+	near_ops(f, "i 110 b 1;i 115 c 1;i 116 d 1", 120);
+	n = near_expect(f, MSG_CH_RECORD);
+	near_check(channel_record_get(n->data, n->len, &rec) == 0);
+	near_check(rec.flags == 0 && memmem(rec.lines, rec.len, "115", 3) !=
+	    NULL && memmem(rec.lines, rec.len, "116", 3) == NULL);
+	free(n);
+	c = cut_of(f);
+	near_check(c.compare && c.pos.tick == 115);
+	near_ops(f, "i 121 e 1", 122);
+	at_cut(f, 1);
+	check_sums(f, all, NITEMS(all));
+	near_quiet(f, 50);
+	near_until(strstr(f->status, "\"running\"") != NULL);
+	near_up(f, MSG_CH_REPAIRED, NULL);
+	near_check(IS(near_records(f, 122, &pos), "116 121"));
+	/* nothing new: the tail says that it has read through the snapshot */
+	f->snapshot_tick = 130;
+	f->server_tail = 122;
+	verify(f, true);
+	near_quiet(f, 100);
+	f->server_tail = 130;
+	c = cut_of(f);
+	near_check(c.pos.tick == 130);
+	/* and the end of the log may be of ticks that it never shows */
+	near_up(f, MSG_CH_REPAIRED, NULL);
+	f->snapshot_tick = f->wal_tick = 145;
+	f->server_tail = 140;
+	f->idle = true;
+	verify(f, false);
+	c = cut_of(f);
+	near_check(c.pos.tick == 145 && !c.compare);
+	near_until(strstr(f->status, "\"initial-sync\"") != NULL);
+	near_up(f, MSG_CH_REPAIRED, NULL);
+	near_closed(f, "in step cut");
+}
+
+/* ---- restarts ------------------------------------------------------------------------------- */
+
+static struct sync_pos	 last_pos;	/* of the process before; by file */
+static char		 keep[] = "/tmp/send-keep-XXXXXX";
+
+static void
+store(struct near_end *f, const struct sync_pos *pos)
+{
+	char	*path = xasprintf("%s/pos", f->dir);
+
+	near_check(fsx_replace_fast(path, pos, sizeof(*pos), 0600) == 0);
+	free(path);
+}
+
+static void
+load(struct near_end *f)
+{
+	struct buf	 b = BUF_INIT;
+	char		*path = xasprintf("%s/pos", f->dir);
+
+	near_check(fsx_read_file(path, 4096, &b) == 0 &&
+	    b.len == sizeof(last_pos));
+	memcpy(&last_pos, b.data, sizeof(last_pos));
+	buf_free(&b);
+	free(path);
+}
+
+static void
+before_restart(struct near_end *f)
+{
+	struct sync_pos	 pos;
+
+	near_start_empty(f, 100, 100);
+	near_ops(f, "i 101 a 1", 102);
+	(void)near_records(f, 0, &pos);
+	store(f, &pos);
+	near_ops(f, "i 105 b 1", 106);
+	(void)near_records(f, 0, NULL);
+}
+
+static void
+after_restart(struct near_end *f)
+{
+	struct near_message	*n;
+	struct rbuf		 m;
+	struct sync_pos		 asked, want;
+	struct buf		 b = BUF_INIT;
+	struct tail_evidence	 e;
+	char			 db[64], cuid[96];
+	bool			 has;
+
+	load(f);
+	/* by itself: it asks for what its queue ends with, and its proof */
+	n = near_expect(f, MSG_TAIL_ASK_REQ);
+	m.p = n->data;
+	m.left = n->len;
+	near_check(get_str(&m, db, sizeof(db)) == 0 &&
+	    get_str(&m, cuid, sizeof(cuid)) == 0 && get_bool(&m, &has) == 0 &&
+	    has && pos_get(&m, &asked) == 0);
+	near_pos(&want, 106);
+	near_check(asked.tick == 106 && asked.has_proof &&
+	    asked.proof_from == want.proof_from &&
+	    asked.proof_crc == want.proof_crc && asked.server_id == 77);
+	memset(&e, 0, sizeof(e));
+	snprintf(e.server, sizeof(e.server), "PRMR-1");
+	e.reboot_id = 7;
+	e.proven = true;
+	e.wal_last = e.join = 106;
+	tail_evidence_put(&b, &e);
+	near_tail(f, MSG_TAIL_ASK_ANS, n->id, &b);
+	free(n);
+	near_join(f, 106, 106);
+	near_subscribe(f, &last_pos, "");
+	near_check(resumed(f, NULL).epoch == last_pos.epoch);
+	near_check(IS(near_records(f, 0, NULL), "105"));
+	near_ops(f, "i 108 c 1", 109);
+	near_check(IS(near_records(f, 0, NULL), "108"));
+}
+
+/* A message that is none closes the subscription, not the process. */
+static void
+bad_target(struct near_end *f)
+{
+	struct buf	 b = BUF_INIT;
+
+	near_start_empty(f, 100, 100);
+	put_u8(&b, 1);
+	near_up(f, MSG_CH_COMMIT, &b);
+	near_closed(f, "MSG_CH_COMMIT");
+	near_start_empty(f, 100, 100);
+	at_cut(f, 5);
+	near_closed(f, "not made");
+	near_start_empty(f, 100, 100);
+	put_u32(&b, 1);
+	put_u32(&b, 0xffffffff);
+	near_up(f, MSG_CH_FETCH, &b);
+	near_closed(f, "MSG_CH_FETCH");
+}
+
+/* ------------------------------------------------------------------------------------------------ */
+
+#define RUNS(fn)							\
+	static void							\
+	test_##fn(void)							\
+	{								\
+		CU_ASSERT_EQUAL(near_run(fn, NULL), 0);			\
+	}
+RUNS(copies_and_follows)
+RUNS(resumes)
+RUNS(asks_for_repair)
+RUNS(waits_for_credit)
+RUNS(long_lines)
+RUNS(tail_comes_and_goes)
+RUNS(repairs)
+RUNS(compares_at_a_cut)
+RUNS(bad_target)
+
+static void
+test_restart(void)
+{
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(keep));
+	CU_ASSERT_EQUAL(near_run(before_restart, keep), 0);
+	CU_ASSERT_EQUAL(near_run(after_restart, keep), 0);
+	(void)fsx_remove_tree(keep);
+}
+
+UNIT_MAIN("send",
+    { "an empty target gets the snapshot, then the stream",
+	test_copies_and_follows },
+    { "it resumes from its queue, or from the log", test_resumes },
+    { "a repair that is asked for, and a leader that is none",
+	test_asks_for_repair },
+    { "without credit it is the disk that waits", test_waits_for_credit },
+    { "a long line is whole, or is not there", test_long_lines },
+    { "the tail comes and goes", test_tail_comes_and_goes },
+    { "a target with documents is compared", test_repairs },
+    { "a cut in the stream is exact", test_compares_at_a_cut },
+    { "messages that are none close a subscription", test_bad_target },
+    { "the next process goes on where this one ended", test_restart })
