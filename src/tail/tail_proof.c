@@ -253,6 +253,8 @@ tail_evidence_find(struct tail *t, const struct tail_ask *a,
 		return ERR_BAD_STATE;	/* while we waited: again */
 	e->reboot_id = t->conf.reboot_id;
 	e->server_id = t->server_id;
+	e->through = t->point.from;
+	e->rounds = t->rounds;
 	e->wal_first = t->range.min;
 	e->wal_last = MAX(t->range.max, t->point.from);
 	if (!e->proven) {

@@ -32,7 +32,7 @@ tail_row_add(struct tail *t, uint32_t id, const char *db, const char *cuid,
 	row->ch = route_add(t->route, id, db, cuid, tick);
 	bug_unless(row->ch != NULL);
 	row->ch->arg = row;
-	row->known = row->last = t->point.from;
+	row->known = t->point.from;	/* and nothing was seen: last is 0 */
 	row->join_tick = row->base = row->noted = row->ch->last;
 	row->away_ms = loop_now_ms(t->loop);
 	row->away_us = clock_wall_us();
