@@ -18,6 +18,8 @@
 #define BACKOFF_MAX_MS	10000
 /* After so long a silence the server may have been another one meanwhile. */
 #define SILENCE_MS	10000
+/* So far back we look first for a line that proves the history. */
+#define WITNESS_TICKS	256
 
 /* What the header of a response says. */
 struct wal_head {
@@ -501,55 +503,123 @@ judge(const struct proof *p, const struct arango_tail_point *pt,
 	return 0;
 }
 
-int
-arango_tail_prove(struct arango *a, struct arango_server *s,
-    const struct arango_tail_point *pt, struct arango_cancel *cancel,
-    struct arango_tail_point *resume, struct err_msg *m)
+/* Everything in (from, to], thrown away but for the last line.  Waits. */
+static int
+read_part(struct arango *a, struct arango_server *s, uint64_t from,
+    uint64_t to, bool vpack, struct arango_cancel *cancel, struct proof *p,
+    struct err_msg *m)
 {
 	struct arango_req	 req = ARANGO_REQ_INIT;
 	struct arango_answer	 ans;
-	struct proof		 p = { .from = pt->last_from };
 	char			*path;
 	int			 r;
 
-	if (!pt->has_last)
-		return err_set(m, ERR_NOT_FOUND, "nothing was read yet that "
-		    "could prove the history of %s", s->id);
-	wal_parse_init(&p.parser, SIZE_MAX / 2);
-	p.parser.on_marker = proof_marker;
+	memset(p, 0, sizeof(*p));
+	p->from = from;
+	wal_parse_init(&p->parser, SIZE_MAX / 2);
+	p->parser.on_marker = proof_marker;
 	path = xasprintf("/_api/wal/tail?global=true&from=%" PRIu64
-	    "&to=%" PRIu64 "&lastScanned=0&chunkSize=134217728",
-	    pt->last_from, pt->last_tick);
+	    "&to=%" PRIu64 "&lastScanned=0&chunkSize=134217728", from, to);
 	req.to = s;
 	req.path = path;
-	req.accept = pt->last_vpack ? ARANGO_VPACK : ARANGO_DUMP;
+	req.accept = vpack ? ARANGO_VPACK : ARANGO_DUMP;
 	req.timeout_ms = 0;
 	req.stall_ms = ARANGO_TIMEOUT_READ_MS;
 	req.cancel = cancel;
 	req.on_status = proof_status;
 	req.on_data = proof_data;
-	req.arg = &p;
+	req.arg = p;
 	r = arango_call(a, &req, &ans);
-	if (p.gone && p.head.newest < pt->last_tick)
-		r = err_set(&ans.msg, ERR_CORRUPT, "%s: the log of %s ends "
-		    "at tick %" PRIu64 ", before what was read of it",
-		    arango_name(a), s->id, p.head.newest);
-	else if (p.gone)
-		r = err_set(&ans.msg, ERR_NOT_FOUND, "%s: the log of %s begins "
-		    "behind tick %" PRIu64, arango_name(a), s->id,
-		    pt->last_from);
-	if (r == 0 && wal_parse_end(&p.parser) != 0)
+	if (r == 0 && wal_parse_end(&p->parser) != 0)
 		r = err_set(&ans.msg, ERR_TRUNCATED, "%s: %s cut its answer "
 		    "off", arango_name(a), s->id);
-	if (r == 0)
-		r = judge(&p, pt, &ans.msg);
-	if (r == 0) {
-		*resume = *pt;
-		resume->from = pt->last_tick;
-	} else if (m != NULL)
+	if (r != 0 && m != NULL)
 		*m = ans.msg;
-	wal_parse_free(&p.parser);
+	wal_parse_free(&p->parser);
 	arango_answer_free(&ans);
 	free(path);
 	return r;
+}
+
+/*
+ * Behind the last line nothing was read up to p->from.  When that is so today,
+ * and the server is past it, nothing can come there any more.
+ */
+static int
+prove_rest(struct arango *a, struct arango_server *s,
+    const struct arango_tail_point *pt, struct arango_cancel *cancel,
+    struct arango_tail_point *resume, struct err_msg *m)
+{
+	struct proof	 p;
+	int		 r;
+
+	if (pt->from <= pt->last_tick)
+		return 0;
+	r = read_part(a, s, pt->last_tick, pt->from, pt->last_vpack, cancel,
+	    &p, m);
+	if (r == 0 && p.parser.markers == 0 && p.head.newest >= pt->from)
+		resume->from = pt->from;
+	return r;
+}
+
+int
+arango_tail_prove(struct arango *a, struct arango_server *s,
+    const struct arango_tail_point *pt, struct arango_cancel *cancel,
+    struct arango_tail_point *resume, struct err_msg *m)
+{
+	struct proof	 p;
+	int		 r;
+
+	if (!pt->has_last)
+		return err_set(m, ERR_NOT_FOUND, "nothing was read yet that "
+		    "could prove the history of %s", s->id);
+	r = read_part(a, s, pt->last_from, pt->last_tick, pt->last_vpack,
+	    cancel, &p, m);
+	if (p.gone && p.head.newest < pt->last_tick)
+		return err_set(m, ERR_CORRUPT, "%s: the log of %s ends at "
+		    "tick %" PRIu64 ", before what was read of it",
+		    arango_name(a), s->id, p.head.newest);
+	if (p.gone)
+		return err_set(m, ERR_NOT_FOUND, "%s: the log of %s begins "
+		    "behind tick %" PRIu64, arango_name(a), s->id,
+		    pt->last_from);
+	if (r == 0)
+		r = judge(&p, pt, m);
+	if (r != 0)
+		return r;
+	*resume = *pt;
+	resume->from = pt->last_tick;
+	return prove_rest(a, s, pt, cancel, resume, m);
+}
+
+int
+arango_tail_witness(struct arango *a, struct arango_server *s,
+    const struct arango_wal_range *range, struct arango_cancel *cancel,
+    struct arango_tail_point *pt, struct err_msg *m)
+{
+	struct proof	 p;
+	uint64_t	 window = WITNESS_TICKS, from;
+	int		 r;
+
+	memset(pt, 0, sizeof(*pt));
+	pt->from = range->max;
+	for (;; window *= 32) {
+		from = range->max > window ? range->max - window : 0;
+		from = MAX(from, MAX(range->min, 1));
+		if (from >= range->max)
+			return 0;
+		if ((r = read_part(a, s, from, range->max, false, cancel, &p,
+		    m)) != 0)
+			return p.gone ? 0 : r;
+		if (p.parser.markers != 0)
+			break;
+		if (from <= MAX(range->min, 1))
+			return 0;
+	}
+	pt->has_last = true;
+	pt->last_vpack = p.head.vpack;
+	pt->last_from = from;
+	pt->last_tick = p.parser.last_tick;
+	pt->last_crc = p.parser.last_crc;
+	return 0;
 }

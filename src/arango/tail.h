@@ -159,8 +159,8 @@ void	arango_tail_seek(struct arango_tail *t,
 /*
  * Is what this server has the log that the point was read from?  Reads the
  * last completed response again and compares its last line.  0: yes, and
- * *resume is where to go on (the tick of that line: between it and p->from
- * there may be other things now).  ERR_CORRUPT: another history.
+ * *resume is where to go on: p->from when nothing is, and can come, between it
+ * and that line, else the tick of that line.  ERR_CORRUPT: another history.
  * ERR_NOT_FOUND: gone, or the point has nothing to prove.  Others: could not
  * be asked.  Waits.
  */
@@ -175,6 +175,14 @@ struct arango_wal_range {
 /* Waits. */
 int	arango_wal_range(struct arango *a, struct arango_server *s,
 	    struct arango_wal_range *range, struct err_msg *m);
+/*
+ * A point at the end of the log (range->max), with the last line that is there
+ * as its proof: for who begins to read there and could prove nothing before
+ * something comes.  0, also without a proof when the log is empty.  Waits.
+ */
+int	arango_tail_witness(struct arango *a, struct arango_server *s,
+	    const struct arango_wal_range *range, struct arango_cancel *cancel,
+	    struct arango_tail_point *p, struct err_msg *m);
 /* Everything that was answered before is at or below it.  Waits. */
 int	arango_wal_last_tick(struct arango *a, struct arango_server *s,
 	    uint64_t *tick, uint64_t *server_id, struct err_msg *m);

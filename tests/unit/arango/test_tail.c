@@ -574,6 +574,7 @@ test_proof(void)
 	point.last_crc = crc32c(0, DOC(12), sizeof(DOC(12)) - 2);
 	CU_ASSERT_EQUAL(prove(&good), 0);
 	CU_ASSERT_EQUAL(resumed.from, 12);
+	CU_ASSERT_EQUAL(fake_count(&f, "from=12&to=40&lastScanned=0"), 1);
 	CU_ASSERT_EQUAL(fake_count(&f, "from=10&to=12&lastScanned=0"), 1);
 	CU_ASSERT_EQUAL(prove(&other), ERR_CORRUPT);
 	CU_ASSERT_EQUAL(prove(&none), ERR_CORRUPT);
@@ -581,6 +582,55 @@ test_proof(void)
 	CU_ASSERT_EQUAL(prove(&down), ERR_HTTP);
 	point.last_crc ^= 1;
 	CU_ASSERT_EQUAL(prove(&good), ERR_CORRUPT);
+}
+
+static struct arango_tail_point	 witness;
+
+static void
+do_witness(void *arg)
+{
+	struct arango_wal_range	 range = { .min = 1, .max = 100000 };
+	struct err_msg		 m;
+
+	proven = arango_tail_witness(a, arango_server_at(a, 0), &range, NULL,
+	    &witness, &m);
+}
+
+/* Who begins at the end has a proof, too. */
+static void
+test_witness(void)
+{
+	static const struct step	 some[] = {
+		{ "", 0, 100000, 100000, "false", NULL, SAY },
+		{ DOC(91900) DOC(92000), 92000, 100000, 100000, "false", NULL,
+		    SAY }
+	};
+	static const struct step	 none = { "", 0, 9, 100000, "false",
+					    NULL, SAY };
+
+	steps = some;
+	nsteps = NITEMS(some);
+	at_step = 0;
+	fake_begin();
+	fake_start(&f, serve, NULL);
+	a = fake_cluster(f.url, NULL);
+	fake_run(do_witness, NULL);
+	CU_ASSERT_EQUAL(proven, 0);
+	CU_ASSERT_EQUAL(witness.from, 100000);
+	CU_ASSERT_TRUE(witness.has_last);
+	CU_ASSERT_EQUAL(witness.last_tick, 92000);
+	CU_ASSERT_EQUAL(witness.last_from, 100000 - 256 * 32);
+	CU_ASSERT_EQUAL(witness.last_crc, crc32c(0, DOC(92000),
+	    sizeof(DOC(92000)) - 2));
+	steps = &none;
+	nsteps = 1;
+	fake_run(do_witness, NULL);
+	CU_ASSERT_EQUAL(proven, 0);
+	CU_ASSERT_EQUAL(witness.from, 100000);
+	CU_ASSERT_FALSE(witness.has_last);
+	arango_free(&a);
+	fake_stop(&f);
+	fake_end();
 }
 
 /* A tail makes sure by itself after trouble. */
@@ -593,20 +643,36 @@ test_makes_sure(void)
 		{ "", 0, 0, 0, "", NULL, DROP },
 		{ "", 0, 0, 0, "", NULL, DROP },
 		{ DOC(11), 11, 40, 60, "false", NULL, SAY },	/* proof */
+		{ DOC(30), 30, 40, 60, "false", NULL, SAY },	/* up to 39 */
 		{ DOC(50), 50, 60, 60, "false", NULL, SAY },
 		{ "", 0, 60, 60, "false", NULL, SAY }
 	};
-	struct step			 other[5];
+	struct step			 other[NITEMS(same)];
 	struct arango_tail_point	 p;
 
 	begin(same, NITEMS(same), 10);
 	fake_turn(600);
 	CU_ASSERT_TRUE(is_from(39));
 	CU_ASSERT_EQUAL(fake_count(&f, "from=10&to=11&"), 1);
-	/* between the proven line and 39 there may be other things now */
+	CU_ASSERT_EQUAL(fake_count(&f, "from=11&to=39&"), 1);
+	/* between the proven line and 39 there are other things now */
 	CU_ASSERT_EQUAL(fake_count(&f, "from=11&lastScanned"), 2);
 	CU_ASSERT_EQUAL(markers, 2);
 	CU_ASSERT_STRING_EQUAL(events, "down up ");
+	end();
+	/* Nothing was there, nothing can come there any more. */
+	memcpy(other, same, sizeof(other));
+	other[5] = (struct step){ "", 0, 39, 60, "false", NULL, SAY };
+	begin(other, NITEMS(other), 10);
+	fake_turn(600);
+	CU_ASSERT_EQUAL(fake_count(&f, "from=11&lastScanned"), 1);
+	CU_ASSERT_EQUAL(markers, 2);
+	end();
+	/* Nothing is there, but something may come yet. */
+	other[5].newest = 38;
+	begin(other, NITEMS(other), 10);
+	fake_turn(600);
+	CU_ASSERT_EQUAL(fake_count(&f, "from=11&lastScanned"), 2);
 	end();
 	/* Power was lost, the tick is another operation now. */
 	memcpy(other, same, sizeof(other));
@@ -714,5 +780,6 @@ UNIT_MAIN("arango tail",
     { "pause and resume", test_pause },
     { "stopped from its own callback", test_stop_inside },
     { "a history is proven by its last line", test_proof },
+    { "who begins at the end has a proof", test_witness },
     { "after trouble a tail proves its history first", test_makes_sure },
     { "a hold renews itself, moves, and is let go", test_hold })
