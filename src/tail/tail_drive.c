@@ -167,7 +167,7 @@ tail_rewound(struct tail *t, uint64_t from)
 
 /* Start at the server's present end; who relied on what was is told. */
 static void
-begin_at_end(struct tail *t, bool was_lost)
+seek_end(struct tail *t, bool was_lost, const struct route_point *at)
 {
 	bool	 wal_gone = t->gap && t->range.min > t->point.from;
 
@@ -188,16 +188,37 @@ begin_at_end(struct tail *t, bool was_lost)
 	t->nrecent = t->nold = 0;
 	t->mark_tick = t->mark_us = 0;
 	t->newest = t->range.max;
-	memset(&t->point, 0, sizeof(t->point));
-	t->point.from = t->range.max;
+	t->point = *at;
 	route_seek(t->route, &t->point);
 	t->has_point = true;
 	/* the former needs are gone */
-	t->hold_tick = t->range.max;
+	t->hold_tick = at->has_proof ? at->proof_from : at->from;
 	t->gap = false;
 	t->begun = true;
 	if (was_lost)
 		(void)tail_file_save(t);
+}
+
+static int
+begin_at_end(struct tail *t, bool was_lost, struct err_msg *m)
+{
+	struct arango_tail_point p;
+	struct route_point	 at;
+	int			 r;
+
+	r = arango_tail_witness(t->cluster, t->server, &t->range, &t->cancel,
+	    &p, m);
+	if (r != 0)
+		return r;
+	memset(&at, 0, sizeof(at));
+	at.from = p.from;
+	at.has_proof = p.has_last;
+	at.proof_vpack = p.last_vpack;
+	at.proof_from = p.last_from;
+	at.proof_tick = p.last_tick;
+	at.proof_crc = p.last_crc;
+	seek_end(t, was_lost, &at);
+	return 0;
 }
 
 /* Is this still the log that was read?  0: yes or no is settled.  Waits. */
@@ -207,28 +228,21 @@ prove(struct tail *t, uint64_t reboot, struct err_msg *m)
 	struct arango_tail_point p, resume;
 	int			 r;
 
-	if (!t->has_point) {
-		begin_at_end(t, false);
-		return 0;
-	}
+	if (!t->has_point)
+		return begin_at_end(t, false, m);
 	if (t->gap || (t->server_id != 0 && t->range.server_id != 0 &&
-	    t->server_id != t->range.server_id)) {
-		begin_at_end(t, true);
-		return 0;
-	}
+	    t->server_id != t->range.server_id))
+		return begin_at_end(t, true, m);
 	if (t->point_reboot == reboot)
 		return 0;
-	if (!t->point.has_proof && TAILQ_EMPTY(&t->rows)) {
-		begin_at_end(t, false);
-		return 0;
-	}
+	if (!t->point.has_proof && TAILQ_EMPTY(&t->rows))
+		return begin_at_end(t, false, m);
 	point_of_route(&p, &t->point);
 	r = arango_tail_prove(t->cluster, t->server, &p, &t->cancel, &resume,
 	    m);
 	if (r == ERR_NOT_FOUND || r == ERR_CORRUPT) {
 		log_notice("%s", m->text);
-		begin_at_end(t, true);
-		return 0;
+		return begin_at_end(t, true, m);
 	}
 	if (r != 0)
 		return r;
