@@ -14,6 +14,7 @@ LONG_TESTS += tests/e2e/transcripts.py tests/e2e/wal.py tests/e2e/chaos.py tests
 LONG_TESTS += tests/e2e/arangojs.py
 LONG_TESTS += tests/e2e/master.py tests/e2e/master_input.py tests/e2e/source.py
 LONG_TESTS += tests/e2e/tail_client.py tests/e2e/inventory.py
+LONG_TESTS += tests/e2e/pair.py tests/e2e/tail_restarts.py
 E2E_SHORT += tests/e2e/replicate.py
 LONG_TESTS += $(REPLICATE_LONG)
 endif
@@ -36,4 +37,4 @@ tests_e2e_tail_client_SOURCES = tests/e2e/tail_client.c \
 	tests/e2e/tail_client_api.c tests/e2e/tail_client.h
 tests_e2e_tail_client_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/e2e
 tests_e2e_tail_client_LDADD = src/arango/libarango.a $(FOUNDATION_LIBS) $(EXTERNAL_LIBS)
-EXTRA_DIST += tests/e2e/tail_client.py tests/e2e/pair.py tests/e2e/inventory.py
+EXTRA_DIST += tests/e2e/tail_client.py tests/e2e/pair.py tests/e2e/inventory.py tests/e2e/tail_restarts.py
