@@ -81,6 +81,7 @@ on_status_timer(void *arg)
 	if (s->talk != NULL)
 		add_talk(o, s->talk);
 	worker_status(s->w, o);
+	send_queue_idle(s);
 }
 
 void

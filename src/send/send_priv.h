@@ -176,6 +176,8 @@ void	send_queue_ack(struct send *s, const struct sync_pos *pos);
 void	send_queue_close(struct send *s);
 uint64_t send_queue_durable_tick(const struct send *s);
 void	send_check_quota(struct send *s);
+/* Give memory back that the next record asks for again. */
+void	send_queue_idle(struct send *s);
 
 /* ---- send_tail.c --------------------------------------------------------------- */
 

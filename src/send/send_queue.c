@@ -24,6 +24,10 @@
 #define ROOM_EVERY_MS	1000
 /* Pieces up to this size wait for the end of the response. */
 #define KEEP_BYTES	((size_t)64 * 1024)
+/* Consumed segments are what a queue gets smaller by: small ones for a small
+ * quota. */
+#define QUOTA_SEGMENTS	8
+#define SEGMENT_MIN	((uint64_t)1024 * 1024)
 /* So much must be free beyond the minimum before we go on. */
 #define ROOM_BYTES	((uint64_t)QUEUE_SEGMENT_BYTES)
 
@@ -83,6 +87,9 @@ open_once(struct send *s, struct queue_recovery *rec, struct err_msg *m)
 	struct queue_opts	 o = { .quota_bytes = s->conf.quota_bytes,
 				    .min_free_bytes = s->conf.min_free_bytes };
 
+	if (o.quota_bytes != 0)
+		o.segment_bytes = (uint32_t)MIN(MAX(o.quota_bytes /
+		    QUOTA_SEGMENTS, SEGMENT_MIN), QUEUE_SEGMENT_BYTES);
 	return queue_open(s->queue_dir, &s->channel, &o, &s->queue, rec, m);
 }
 
@@ -543,6 +550,17 @@ send_queue_ack(struct send *s, const struct sync_pos *pos)
 	}
 	send_check_quota(s);
 	send_touch(s);
+}
+
+/* Nothing has happened for a while, or at least not between two records. */
+void
+send_queue_idle(struct send *s)
+{
+	buf_free(&s->out);
+	if (!loop_task_is_posted(&s->piece_task))
+		buf_free(&s->piece);
+	if (s->talk != NULL && !s->talk->behind)
+		buf_free(&s->talk->payload);
 }
 
 void

@@ -110,8 +110,8 @@ look(struct talk *t, struct look *l, struct err_msg *m)
 	arango_agency_free(&ag);
 	for (i = 0; i < 3; i++)
 		free(text[i]);
-	if (r == 0)
-		r = check_leader(s, root, l, m);
+	if (r == 0 && (r = check_leader(s, root, l, m)) != 0)
+		worker_say(s->w, MSG_WORKER_LOOK);
 	json_object_put(root);
 	return t->dead ? ERR_CANCELLED : r;
 }

@@ -19,6 +19,7 @@
 #define EXPECT_MS	10000
 
 static struct near_end	 near;
+uint64_t		 near_quota;
 
 void
 near_fail(const char *fmt, ...)
@@ -574,6 +575,7 @@ configure(struct near_end *f, struct buf *config)
 	snprintf(c.server, sizeof(c.server), "PRMR-1");
 	snprintf(c.url, sizeof(c.url), "%s", f->url);
 	c.reboot_id = f->reboot_id;
+	c.quota_bytes = near_quota;
 	send_conf_put(config, &c);
 }
 

@@ -51,6 +51,8 @@ struct near_end {
 	bool		 idle;		/* and there is nothing more */
 };
 
+/* Of the next ones; 0: none. */
+extern uint64_t	near_quota;
 /* Run the script beside a send, in a process of their own; 0 when it came to
  * its end without a near_fail().  dir NULL: one of its own, removed; else it
  * is made, and kept for the next one. */

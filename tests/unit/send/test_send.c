@@ -264,6 +264,40 @@ waits_for_credit(struct near_end *f)
 	near_check(IS(near_records(f, 0, NULL), "300"));
 }
 
+/* ---- a quota ------------------------------------------------------------------------- */
+
+static void
+keeps_its_quota(struct near_end *f)
+{
+	struct buf	 b = BUF_INIT;
+	struct sync_pos	 pos;
+	char		*big = xmalloc(200000);
+	unsigned int	 i;
+
+	near_start_empty(f, 100, 100);
+	credit(f, (uint64_t)100 << 20, 0);
+	memset(big, 'x', 200000);
+	near_check(!f->blocked);
+	for (i = 0; i < 60 && !f->blocked; i++) {
+		buf_reset(&b);
+		buf_printf(&b, "{\"tick\":\"%u\",\"data\":{\"t\":\"%.*s\"}}\n",
+		    200 + i, 190000, big);
+		near_piece(f, b.data, b.len, 0);
+		near_end_at(f, 200 + i);
+		(void)near_records(f, 0, &pos);
+		fiber_sleep_ms(5);
+	}
+	/* told; what comes nevertheless is taken */
+	near_check(f->blocked && i > 15 && i < 40);
+	near_ops(f, "i 300 a 1", 301);
+	near_check(IS(near_records(f, 0, NULL), "300"));
+	near_check(f->blocked);
+	commit(f, &pos);
+	near_until(!f->blocked);
+	buf_free(&b);
+	free(big);
+}
+
 /* ---- long lines ------------------------------------------------------------------------- */
 
 static void
@@ -691,11 +725,20 @@ RUNS(copies_and_follows)
 RUNS(resumes)
 RUNS(asks_for_repair)
 RUNS(waits_for_credit)
+RUNS(keeps_its_quota)
 RUNS(long_lines)
 RUNS(tail_comes_and_goes)
 RUNS(repairs)
 RUNS(compares_at_a_cut)
 RUNS(bad_target)
+
+static void
+test_quota(void)
+{
+	near_quota = 4 << 20;
+	test_keeps_its_quota();
+	near_quota = 0;
+}
 
 static void
 test_restart(void)
@@ -713,6 +756,8 @@ UNIT_MAIN("send",
     { "a repair that is asked for, and a leader that is none",
 	test_asks_for_repair },
     { "without credit it is the disk that waits", test_waits_for_credit },
+    { "over its quota it stops the tail, until there is less",
+	test_quota },
     { "a long line is whole, or is not there", test_long_lines },
     { "the tail comes and goes", test_tail_comes_and_goes },
     { "a target with documents is compared", test_repairs },
