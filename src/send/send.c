@@ -24,7 +24,7 @@
 #define API_LOW_BYTES	((size_t)128 * 1024)
 #define FLUSH_MS	200
 
-/* ---- status -------------------------------------------------------------------- */
+/* ---- status ------------------------------------------------------------ */
 
 static void
 add_u64(struct json_object *o, const char *name, uint64_t v)
@@ -101,7 +101,7 @@ send_trouble(struct send *s, const char *text)
 	send_touch(s);
 }
 
-/* ---- steps ---------------------------------------------------------------------- */
+/* ---- steps ------------------------------------------------------------- */
 
 static void
 on_step(void *arg, const struct shard *sh, enum shard_step old,
@@ -154,7 +154,7 @@ send_give_up(struct send *s, int err, const char *text)
 	    PROC_EXIT_IO, "%s", text);
 }
 
-/* ---- api ------------------------------------------------------------------------ */
+/* ---- api --------------------------------------------------------------- */
 
 static int
 on_subscribe(struct send *s, const struct frame *f)
@@ -267,7 +267,7 @@ api_connect(struct send *s, const char *name, int fd)
 	buf_free(&b);
 }
 
-/* ---- life ------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------- */
 
 static void
 on_connect(void *arg, const char *name, unsigned class, uint32_t generation,
@@ -367,8 +367,8 @@ send_main(struct member *m, const struct worker_conf *conf)
 
 	s->w = worker_new(m, conf, &ops, s);
 	if (send_conf_get(&b, &s->conf) != 0)
-		worker_done(s->w, PROC_EXIT_PROTOCOL, "its configuration cannot "
-		    "be read");
+		worker_done(s->w, PROC_EXIT_PROTOCOL, "its configuration "
+		    "cannot be read");
 	else
 		start(s);
 	return worker_run(s->w);

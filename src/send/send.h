@@ -62,7 +62,8 @@ int	send_main(struct member *m, const struct worker_conf *conf);
  * Its status (worker_status()):
  *
  *	{"state": "running",		shard_state_name()
- *	 "step": "copy", "reason": "..",	shard_step_name(), of the last change
+ *	 "step": "copy",		shard_step_name()
+ *	 "reason": "...",		of the last change
  *	 "error": "...",		absent when there is none
  *	 "database", "collection", "shard", "server",
  *	 "queue": "ok",			"full": the disk is, "failed"

@@ -91,7 +91,7 @@ bulk_wait(struct talk *t, size_t bytes)
 	return t->dead ? ERR_CANCELLED : 0;
 }
 
-/* ---- messages that are being filled -------------------------------------------------- */
+/* ---- messages that are being filled ------------------------------------ */
 
 /*
  * SNAP begins with its flags; PAIRS and DOCS with the number of the request

@@ -105,7 +105,7 @@ deliver_appended(struct send *s, const struct queue_meta *meta,
 		talk_changed(t);
 }
 
-/* ---- from the disk --------------------------------------------------------------- */
+/* ---- from the disk ----------------------------------------------------- */
 
 static int
 place(struct talk *t, struct err_msg *m)
@@ -242,7 +242,7 @@ deliver_limit(struct talk *t, uint64_t limit)
 	deliver_more(t);
 }
 
-/* ---- waiting --------------------------------------------------------------------------- */
+/* ---- waiting ----------------------------------------------------------- */
 
 /* Has everything through the tick gone out, as far as the tail has read it? */
 static bool

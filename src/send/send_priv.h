@@ -42,7 +42,7 @@ struct talk;
 
 #define SEND_NO_LIMIT	UINT64_MAX
 
-/* ---- the process ------------------------------------------------------------- */
+/* ---- the process ------------------------------------------------------- */
 
 struct send {
 	struct worker	*w;
@@ -127,7 +127,7 @@ void	send_step(struct send *s, enum shard_event ev, const char *fmt, ...)
 /* The queue cannot be used any more: leave, the next process recovers it. */
 void	send_give_up(struct send *s, int err, const char *text);
 
-/* ---- send_lines.c -------------------------------------------------------------- */
+/* ---- send_lines.c ------------------------------------------------------ */
 
 /* Tick of the line that begins at p, of which n bytes are here; 0 or
  * ERR_FORMAT, ERR_TRUNCATED when it is not in them. */
@@ -153,7 +153,7 @@ size_t	lines_split(const uint8_t *p, size_t n, bool inside, bool more,
 /* The tick of the last line of whole lines; 0, ERR_FORMAT. */
 int	lines_last_tick(const uint8_t *p, size_t n, uint64_t *tick);
 
-/* ---- send_queue.c -------------------------------------------------------------- */
+/* ---- send_queue.c ------------------------------------------------------ */
 
 void	send_queue_start(struct send *s);
 int	send_queue_open(struct send *s);
@@ -179,7 +179,7 @@ void	send_check_quota(struct send *s);
 /* Give memory back that the next record asks for again. */
 void	send_queue_idle(struct send *s);
 
-/* ---- send_tail.c --------------------------------------------------------------- */
+/* ---- send_tail.c ------------------------------------------------------- */
 
 void	send_tail_connect(struct send *s, const char *name, int fd);
 void	send_tail_free(struct send *s);
@@ -204,7 +204,7 @@ int	send_tail_join(struct send *s, uint64_t tick,
  * and the queue is void. */
 int	send_tail_attach(struct send *s, const bool *dead, struct err_msg *m);
 
-/* ---- send_bulk.c --------------------------------------------------------------- */
+/* ---- send_bulk.c ------------------------------------------------------- */
 
 struct bulk_message {
 	STAILQ_ENTRY(bulk_message) next;
@@ -212,7 +212,7 @@ struct bulk_message {
 	struct buf	 b;
 };
 
-/* ---- a subscription (send_talk.c) ----------------------------------------------- */
+/* ---- a subscription (send_talk.c) -------------------------------------- */
 
 struct request {
 	STAILQ_ENTRY(request) next;

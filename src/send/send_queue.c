@@ -29,9 +29,9 @@
 #define QUOTA_SEGMENTS	8
 #define SEGMENT_MIN	((uint64_t)1024 * 1024)
 /* So much must be free beyond the minimum before we go on. */
-#define ROOM_BYTES	((uint64_t)QUEUE_SEGMENT_BYTES)
+#define ROOM_BYTES	((uint64_t)16 * 1024 * 1024)
 
-/* ---- opening ------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------- */
 
 static void
 describe(struct send *s, struct queue_channel *c)
@@ -216,7 +216,7 @@ send_queue_close(struct send *s)
 		log_warning("the queue could not be closed: %s", m.text);
 }
 
-/* ---- no room ------------------------------------------------------------------------ */
+/* ---- no room ----------------------------------------------------------- */
 
 static void
 no_room(struct send *s, const char *why)
@@ -230,6 +230,12 @@ no_room(struct send *s, const char *why)
 	send_queue_forget_piece(s);
 	send_tail_block(s, true);
 	loop_timer_start(s->room_timer, ROOM_EVERY_MS);
+	if (s->in_line && !s->dropping) {
+		/* What is begun will never end. */
+		talk_close(s, "%s", why);
+		(void)send_queue_reopen(s);
+	}
+	s->in_line = s->dropping = false;
 	send_touch(s);
 }
 
@@ -303,7 +309,7 @@ on_room_timer(void *arg)
 		fiber_spawn(s->loop, attach_fiber, s);
 }
 
-/* ---- appending ------------------------------------------------------------------------ */
+/* ---- appending --------------------------------------------------------- */
 
 static int
 append(struct send *s, const struct lines_part *part, uint64_t tick,
@@ -412,12 +418,13 @@ put(struct send *s, const uint8_t *p, size_t n, bool more,
 	k = lines_split(p, n, s->in_line, more, part);
 	for (i = 0; i < k; i++) {
 		last = i + 1 == k && end != NULL;
+		if (choose(s, &part[i], &tick)) {
+			r = append(s, &part[i], tick, last ? end : NULL);
+			if (r != 0)
+				return r;
+			ended = ended || last;
+		}
 		s->in_line = part[i].more;
-		if (!choose(s, &part[i], &tick))
-			continue;
-		if ((r = append(s, &part[i], tick, last ? end : NULL)) != 0)
-			return r;
-		ended = ended || last;
 	}
 	return ended ? 0 : append(s, &nothing, end->tick, end);
 }
@@ -498,7 +505,7 @@ send_queue_end(struct send *s, const struct sync_pos *pos)
 	send_touch(s);
 }
 
-/* ---- group commit, acknowledgements --------------------------------------------------- */
+/* ---- group commit, acknowledgements ------------------------------------ */
 
 uint64_t
 send_queue_durable_tick(const struct send *s)

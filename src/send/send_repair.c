@@ -30,7 +30,7 @@
 #define DUMP_CHUNK_BYTES	(1024u * 1024)
 #define KEYS_CHUNK_BYTES	(8u * 1024 * 1024)
 
-/* ---- who leads ----------------------------------------------------------------- */
+/* ---- who leads --------------------------------------------------------- */
 
 struct look {
 	uint64_t	 reboot_id;
@@ -126,7 +126,7 @@ repair_server(struct send *s, struct err_msg *m)
 	return server;
 }
 
-/* ---- snapshots ------------------------------------------------------------------- */
+/* ---- snapshots --------------------------------------------------------- */
 
 static int
 open_snapshot(struct talk *t, struct look *l, struct err_msg *m)
@@ -278,7 +278,7 @@ repair_verify(struct talk *t, struct rbuf *b, struct err_msg *m)
 	return 0;
 }
 
-/* ---- the dump, for an empty target ------------------------------------------------ */
+/* ---- the dump, for an empty target ------------------------------------- */
 
 struct dump_out {
 	struct talk	*t;
@@ -335,7 +335,7 @@ dump_all(struct talk *t, struct err_msg *m)
 	return r;
 }
 
-/* ---- keys and revisions --------------------------------------------------------------- */
+/* ---- keys and revisions ------------------------------------------------ */
 
 struct key_pass {
 	struct talk	*t;
@@ -481,7 +481,7 @@ repair_diff(struct talk *t, struct rbuf *b, struct err_msg *m)
 	return r;
 }
 
-/* ---- behind the cut ------------------------------------------------------------------------ */
+/* ---- behind the cut ---------------------------------------------------- */
 
 static int
 catch_up(struct talk *t, struct err_msg *m)

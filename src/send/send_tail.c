@@ -1,4 +1,4 @@
-/* send_tail.c - the conversation with the tail (tail/tail.h); see send_priv.h */
+/* send_tail.c - what it says to its tail (tail/tail.h); see send_priv.h */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #define ANSWER_MS	(60 * 1000)
 #define SENTENCE_MAX	1024
 
-/* ---- watermarks: what is to be noted ------------------------------------------- */
+/* ---- watermarks: what is to be noted ----------------------------------- */
 
 void
 send_tail_ack(struct send *s)
@@ -95,7 +95,7 @@ send_on_noted(struct msg_in *in)
 	return 0;
 }
 
-/* ---- answers ------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------- */
 
 static int
 on_evidence(struct msg_in *in)
@@ -176,7 +176,7 @@ on_joined(struct msg_in *in)
 	return 0;
 }
 
-/* ---- lines ----------------------------------------------------------------------------- */
+/* ---- lines ------------------------------------------------------------- */
 
 static int
 on_lines(struct msg_in *in)
@@ -291,7 +291,7 @@ static const struct msg_rule	 rules[] = {
 	{ 0, 0, 0, 0, NULL }
 };
 
-/* ---- coming and going -------------------------------------------------------------------- */
+/* ---- coming and going -------------------------------------------------- */
 
 static int
 on_message(struct peer *p, const struct frame *f, void *arg)
@@ -373,7 +373,7 @@ send_tail_block(struct send *s, bool block)
 	buf_free(&b);
 }
 
-/* ---- questions --------------------------------------------------------------------------- */
+/* ---- questions --------------------------------------------------------- */
 
 static int
 wait_for(struct send *s, const bool *done, const uint32_t *id, uint32_t mine,

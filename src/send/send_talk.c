@@ -19,7 +19,7 @@
 /* A target that asks for more than this at once does not know what it does. */
 #define REQUESTS_MAX	((size_t)8 * 1024 * 1024)
 
-/* ---- life ---------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------- */
 
 static void
 drop_requests(struct request_list *l)
@@ -99,7 +99,7 @@ talk_close(struct send *s, const char *fmt, ...)
 	talk_forget(s, text);
 }
 
-/* ---- can it resume? ---------------------------------------------------------------- */
+/* ---- can it resume? ---------------------------------------------------- */
 
 static void
 evidence_of(const struct talk *t, struct shard_evidence *e)
@@ -209,7 +209,9 @@ resume_from_queue(struct talk *t, struct err_msg *m)
 		s->received.epoch = at.epoch;
 		s->received.offset = at.offset;
 	}
-	if (!s->joined && (r = send_tail_attach(s, &t->dead, m)) != 0)
+	/* Without room nothing is joined; what is queued goes on. */
+	if (!s->joined && !s->full &&
+	    (r = send_tail_attach(s, &t->dead, m)) != 0)
 		return r == ERR_NOT_FOUND ? 0 : r;
 	say_resume(t, &t->sub.record.pos, at.tick == s->received.tick ||
 	    at.epoch == t->sub.record.pos.epoch, &at);
@@ -283,8 +285,6 @@ decide_locked(struct talk *t, struct err_msg *m)
 
 	if (s->queue == NULL && (r = send_queue_open(s)) != 0)
 		return err_set(m, r, "%s", s->error);
-	if (s->full)
-		return err_set(m, -ENOSPC, "%s", s->error);
 	if ((r = wait_for_tail(t, m)) != 0)
 		return r;
 	if (t->sub.repair[0] != '\0')
@@ -326,7 +326,7 @@ decide(struct talk *t, struct err_msg *m)
 	return r;
 }
 
-/* ---- its requests -------------------------------------------------------------------- */
+/* ---- its requests ------------------------------------------------------ */
 
 static struct request *
 take(struct talk *t, struct request_list *l)
@@ -448,7 +448,7 @@ talk_begin(struct send *s, uint32_t id, const struct channel_subscribe *sub)
 	send_touch(s);
 }
 
-/* ---- messages -------------------------------------------------------------------------- */
+/* ---- messages ---------------------------------------------------------- */
 
 static int
 keep(struct talk *t, const struct frame *f)

@@ -19,7 +19,7 @@
 #define EXPECT_MS	10000
 
 static struct near_end	 near;
-uint64_t		 near_quota;
+uint64_t		 near_quota, near_min_free;
 
 void
 near_fail(const char *fmt, ...)
@@ -35,7 +35,7 @@ near_fail(const char *fmt, ...)
 	_exit(1);
 }
 
-/* ---- the source ------------------------------------------------------------------ */
+/* ---- the source -------------------------------------------------------- */
 
 static void
 json(struct http_req *req, int status, struct buf *b)
@@ -137,7 +137,7 @@ handle(struct http_req *req, void *arg)
 	buf_free(&b);
 }
 
-/* ---- messages ---------------------------------------------------------------------- */
+/* ---- messages ---------------------------------------------------------- */
 
 /* The tail's place is asked for now and then: it is always answered alike. */
 static void
@@ -292,7 +292,7 @@ near_tail(struct near_end *f, uint16_t type, uint32_t id, struct buf *b)
 	buf_free(b);
 }
 
-/* ---- phrases ------------------------------------------------------------------------- */
+/* ---- phrases ----------------------------------------------------------- */
 
 void
 near_pos(struct sync_pos *p, uint64_t tick)
@@ -507,7 +507,7 @@ near_closed(struct near_end *f, const char *has)
 	free(n);
 }
 
-/* ---- a scenario ------------------------------------------------------------------------ */
+/* ---- a scenario -------------------------------------------------------- */
 
 static void
 script(void *arg)
@@ -576,6 +576,7 @@ configure(struct near_end *f, struct buf *config)
 	snprintf(c.url, sizeof(c.url), "%s", f->url);
 	c.reboot_id = f->reboot_id;
 	c.quota_bytes = near_quota;
+	c.min_free_bytes = near_min_free;
 	send_conf_put(config, &c);
 }
 

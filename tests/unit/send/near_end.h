@@ -52,7 +52,7 @@ struct near_end {
 };
 
 /* Of the next ones; 0: none. */
-extern uint64_t	near_quota;
+extern uint64_t	near_quota, near_min_free;
 /* Run the script beside a send, in a process of their own; 0 when it came to
  * its end without a near_fail().  dir NULL: one of its own, removed; else it
  * is made, and kept for the next one. */
@@ -81,7 +81,7 @@ void	near_up(struct near_end *f, uint16_t type, struct buf *b);
 void	near_tail(struct near_end *f, uint16_t type, uint32_t id,
 	    struct buf *b);
 
-/* ---- phrases ------------------------------------------------------------------- */
+/* ---- phrases ----------------------------------------------------------- */
 
 void	near_pos(struct sync_pos *p, uint64_t tick);
 /* pos NULL: without a record; repair "": none. */

@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/fsx.h"
@@ -76,7 +79,7 @@ at_cut(struct near_end *f, uint64_t documents)
 	near_up(f, MSG_CH_AT_CUT, &b);
 }
 
-/* ---- an empty target, then the stream ---------------------------------------------- */
+/* ---- an empty target, then the stream ---------------------------------- */
 
 static void
 copies_and_follows(struct near_end *f)
@@ -132,7 +135,7 @@ copies_and_follows(struct near_end *f)
 	near_until(strstr(f->status, "\"unacked_bytes\":0") != NULL);
 }
 
-/* ---- resuming --------------------------------------------------------------------------- */
+/* ---- resuming ---------------------------------------------------------- */
 
 static void
 resumes(struct near_end *f)
@@ -215,7 +218,7 @@ asks_for_repair(struct near_end *f)
 	near_check(f->snapshots == 1);
 }
 
-/* ---- credits ---------------------------------------------------------------------------- */
+/* ---- credits ----------------------------------------------------------- */
 
 static void
 waits_for_credit(struct near_end *f)
@@ -264,7 +267,7 @@ waits_for_credit(struct near_end *f)
 	near_check(IS(near_records(f, 0, NULL), "300"));
 }
 
-/* ---- a quota ------------------------------------------------------------------------- */
+/* ---- a quota ----------------------------------------------------------- */
 
 static void
 keeps_its_quota(struct near_end *f)
@@ -298,7 +301,78 @@ keeps_its_quota(struct near_end *f)
 	free(big);
 }
 
-/* ---- long lines ------------------------------------------------------------------------- */
+/*
+ * Without room nothing is appended and the tail is stopped; what is queued
+ * goes on.  A file takes the room away and gives it back.
+ */
+static void
+take_room(struct near_end *f)
+{
+	char	*path = xasprintf("%s/room", f->dir);
+	int	 fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd == -1 || posix_fallocate(fd, 0, (off_t)64 << 20) != 0)
+		near_fail("%s cannot be filled", path);
+	close(fd);
+	free(path);
+}
+
+static void
+give_room(struct near_end *f)
+{
+	char	*path = xasprintf("%s/room", f->dir);
+
+	near_check(unlink(path) == 0);
+	free(path);
+}
+
+static void
+lives_without_room(struct near_end *f)
+{
+	struct near_message	*n;
+	struct channel_record	 rec;
+	struct sync_pos		 pos;
+	char			*big = xmalloc(1 << 20);
+	int			 i;
+
+	near_start_empty(f, 100, 100);
+	near_ops(f, "i 110 a 1", 111);
+	near_check(IS(near_records(f, 0, &pos), "110"));
+	near_ops(f, "i 112 b 1", 113);
+	near_check(IS(near_records(f, 0, NULL), "112"));
+	take_room(f);
+	/* free space is looked at now and then: here, inside of a line */
+	memset(big, 'x', 1 << 20);
+	memcpy(big, "{\"tick\":\"120\",\"", 15);
+	for (i = 0; i < 8; i++)
+		near_piece(f, big + (i << 17), 1 << 17, TAIL_LINES_MORE);
+	for (i = 0; i < 4; i++)
+		near_piece(f, big + (1 << 17), 1 << 17, TAIL_LINES_MORE);
+	near_piece(f, "\n", 1, 0);
+	near_end_at(f, 121);
+	near_ops(f, "i 130 c 1", 131);
+	near_until(f->blocked);
+	near_until(strstr(f->status, "\"full\"") != NULL);
+	while (f->first->type == MSG_CH_RECORD)
+		near_skip(f, MSG_CH_RECORD);
+	near_closed(f, "space");
+	near_subscribe(f, &pos, "");
+	(void)resumed(f, NULL);
+	near_check(IS(near_records(f, 0, NULL), "112"));
+	near_quiet(f, 50);
+	give_room(f);
+	near_ask(f, true, 1, 131, 113);
+	near_join(f, 113, 113);
+	near_check(!f->blocked);
+	near_ops(f, "i 120 d 1", 131);
+	n = near_expect(f, MSG_CH_RECORD);
+	near_check(channel_record_get(n->data, n->len, &rec) == 0 &&
+	    rec.pos.tick == 131 && rec.flags == CHANNEL_BOUNDARY);
+	free(n);
+	free(big);
+}
+
+/* ---- long lines -------------------------------------------------------- */
 
 static void
 long_lines(struct near_end *f)
@@ -344,7 +418,7 @@ long_lines(struct near_end *f)
 	free(big);
 }
 
-/* ---- the tail --------------------------------------------------------------------------- */
+/* ---- the tail ---------------------------------------------------------- */
 
 static void
 tail_comes_and_goes(struct near_end *f)
@@ -392,7 +466,7 @@ tail_comes_and_goes(struct near_end *f)
 	near_closed(f, "does not go on");
 }
 
-/* ---- comparing ----------------------------------------------------------------------------- */
+/* ---- comparing --------------------------------------------------------- */
 
 static uint64_t
 rev(const char *text)
@@ -558,7 +632,7 @@ repairs(struct near_end *f)
 	near_until(strstr(f->status, "\"running\"") != NULL);
 }
 
-/* ---- a cut in the stream ------------------------------------------------------------------- */
+/* ---- a cut in the stream ----------------------------------------------- */
 
 static void
 compares_at_a_cut(struct near_end *f)
@@ -614,7 +688,7 @@ compares_at_a_cut(struct near_end *f)
 	near_closed(f, "in step cut");
 }
 
-/* ---- restarts ------------------------------------------------------------------------------- */
+/* ---- restarts ---------------------------------------------------------- */
 
 static struct sync_pos	 last_pos;	/* of the process before; by file */
 static char		 keep[] = "/tmp/send-keep-XXXXXX";
@@ -713,7 +787,7 @@ bad_target(struct near_end *f)
 	near_closed(f, "MSG_CH_FETCH");
 }
 
-/* ------------------------------------------------------------------------------------------------ */
+/* ------------------------------------------------------------------------ */
 
 #define RUNS(fn)							\
 	static void							\
@@ -741,6 +815,23 @@ test_quota(void)
 }
 
 static void
+test_room(void)
+{
+	char		 dir[] = "/dev/shm/send-test-XXXXXX";
+	struct statvfs	 vfs;
+
+	if (statvfs("/dev/shm", &vfs) != 0 || access("/dev/shm", W_OK) != 0 ||
+	    (uint64_t)vfs.f_bavail * vfs.f_frsize < (uint64_t)256 << 20)
+		unit_skip("no memory file system with room at /dev/shm");
+	near_min_free = (uint64_t)vfs.f_bavail * vfs.f_frsize -
+	    ((uint64_t)40 << 20);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	CU_ASSERT_EQUAL(near_run(lives_without_room, dir), 0);
+	near_min_free = 0;
+	(void)fsx_remove_tree(dir);
+}
+
+static void
 test_restart(void)
 {
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(keep));
@@ -758,6 +849,7 @@ UNIT_MAIN("send",
     { "without credit it is the disk that waits", test_waits_for_credit },
     { "over its quota it stops the tail, until there is less",
 	test_quota },
+    { "without room it stops the tail, until there is some", test_room },
     { "a long line is whole, or is not there", test_long_lines },
     { "the tail comes and goes", test_tail_comes_and_goes },
     { "a target with documents is compared", test_repairs },
