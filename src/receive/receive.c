@@ -414,7 +414,7 @@ receive_leave(struct receive *r)
 	r->left = true;
 	receive_settle(r);
 	if (!r->abandoned)
-		receive_request_none(r);
+		receive_quiet(r);
 	if (r->sub.open)
 		receive_up_text(r, MSG_CH_CLOSE, "the process receive ends");
 	if (r->link != NULL)

@@ -390,9 +390,11 @@ receive_apply_fold(struct receive *r, struct fold *f, enum apply_mode mode)
 {
 	int	 e = 0;
 
+	r->applying = true;
 	if (fold_counts(f)->operations != 0)
 		e = drive(r, f, mode);
 	fold_reset(f);
+	r->applying = false;
 	inbox_forget(&r->body);
 	return e;
 }

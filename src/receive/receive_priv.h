@@ -106,6 +106,8 @@ struct receive {
 	/* applying */
 	struct fold	*fold;		/* records */
 	struct fold	*docs_fold;	/* documents without a log */
+	uint64_t	 floor;		/* of the first one */
+	bool		 applying;	/* one of them is being worked on */
 	struct buf	 batch;		/* lines that the fold points into */
 	struct buf	 body;
 	struct buf	 scratch;
@@ -181,8 +183,10 @@ void	receive_settle_soon(struct receive *r);
 /* A request that writes begins, and has been answered (R16). */
 void	receive_request_begins(struct receive *r);
 void	receive_request_ends(struct receive *r);
-/* None is under way, as we leave. */
-void	receive_request_none(struct receive *r);
+/* None is under way: all is quiet, or we leave. */
+void	receive_quiet(struct receive *r);
+/* Records up to the tick are in what is here already. */
+void	receive_set_floor(struct receive *r, uint64_t tick);
 /* Durable: a repair changes the shard (R9). */
 int	receive_mark_repairing(struct receive *r);
 int	receive_store(struct receive *r);

@@ -583,7 +583,7 @@ repaired(struct receive *r, const struct channel_cut *cut, uint64_t started)
 	    (rec->lineage && strcmp(rec->target_cid, r->target.cid) == 0);
 	if (cut->leader_changes != 0)
 		rec->leader_changes = cut->leader_changes;
-	fold_set_floor(r->fold, cut->pos.tick);
+	receive_set_floor(r, cut->pos.tick);
 	r->repair[0] = '\0';
 	r->repairing = false;
 	r->log_ended = false;

@@ -89,7 +89,7 @@ resumed(struct receive *r)
 	char				 text[POS_TEXT_SIZE];
 
 	r->last_pos = res->pos;
-	fold_set_floor(r->fold, res->pos.tick);
+	receive_set_floor(r, res->pos.tick);
 	if (res->leader_changes != 0)
 		r->record.shard.leader_changes = res->leader_changes;
 	receive_event(r, SHARD_EV_SUBSCRIBED, "the source has answered");

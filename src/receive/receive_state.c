@@ -167,9 +167,16 @@ receive_request_ends(struct receive *r)
 }
 
 void
-receive_request_none(struct receive *r)
+receive_set_floor(struct receive *r, uint64_t tick)
 {
-	if (!r->busy || r->in_request)
+	r->floor = tick;
+	fold_set_floor(r->fold, tick);
+}
+
+void
+receive_quiet(struct receive *r)
+{
+	if (!r->busy || r->in_request || r->applying)
 		return;
 	r->busy = false;
 	(void)unlink(r->busy_path);
@@ -177,8 +184,13 @@ receive_request_none(struct receive *r)
 	inbox_quiet(&r->in);
 	if (r->batch.len == 0)
 		buf_free(&r->batch);
-	if (r->body.len == 0)
-		buf_free(&r->body);
+	buf_free(&r->body);
+	buf_free(&r->scratch);
+	fold_free(&r->fold);
+	fold_free(&r->docs_fold);
+	r->fold = fold_new(NULL);
+	r->docs_fold = fold_new(NULL);
+	fold_set_floor(r->fold, r->floor);
 }
 
 /* Was a former process killed with a request under way? */
@@ -358,7 +370,7 @@ receive_settle(struct receive *r)
 		say_committed(r);
 	}
 	if (r->busy && now - r->busy_ms >= BUSY_MS)
-		receive_request_none(r);
+		receive_quiet(r);
 	receive_settle_soon(r);
 }
 
