@@ -110,6 +110,7 @@ struct tail_reader {
 	bool			 reading;	/* within a response */
 	unsigned		 pauses;
 	uint64_t		 from;		/* of the present request */
+	uint64_t		 meet;		/* refill: where live was before it */
 	struct tail_rows	 touched;	/* got something of it */
 	struct tail_rows	 earlies;	/* row->early is us */
 	/*

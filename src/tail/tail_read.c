@@ -242,15 +242,24 @@ static void
 refill_done(struct tail_reader *rd, const struct arango_tail_done *d)
 {
 	struct tail	*t = rd->t;
+	uint64_t	 from = d->point.from;
 
 	if (!TAILQ_EMPTY(&rd->touched))
 		t->refill_wait_ms = loop_now_ms(t->loop) +
 		    TAIL_REFILL_WAIT_MS;
+	/*
+	 * The live stream may stand behind ticks that the log never shows, where
+	 * no other reader comes to: who has reached the end of the log after
+	 * that has read as much.
+	 */
+	if (!d->more && rd->meet != 0 && d->server_tick >= rd->meet)
+		from = MAX(from, rd->meet);
+	rd->meet = t->has_point ? t->point.from : 0;
 	end_rows(rd, d);
 	early_end(rd, d);
 	rd->reading = false;
-	rd->from = d->point.from;
-	route_refill_done(t->route, d->point.from, tail_row_joined, t);
+	rd->from = from;
+	route_refill_done(t->route, from, tail_row_joined, t);
 	tail_refill_step(t);
 }
 
@@ -373,6 +382,7 @@ tail_reader_start(struct tail_reader *rd, const struct arango_tail_point *p)
 	o.arg = rd;
 	rd->pauses = 0;
 	rd->from = p->from;
+	rd->meet = rd->live || !t->has_point ? 0 : t->point.from;
 	rd->tail = arango_tail_start(&o);
 }
 
