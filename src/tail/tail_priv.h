@@ -39,10 +39,10 @@ struct tail_row;
 /* While something waits for a pipe we look so often. */
 #define TAIL_DRAIN_MS		5
 #define TAIL_MARK_MS		250
-/* A busy pipe may hold the reader so long in each second before its channel is
- * detached: reading twice costs more. */
+/* A full pipe holds the reader while it takes so many bytes in such a time, for
+ * reading twice costs more; below that its channel is detached. */
 #define TAIL_GRACE_MS		50
-#define TAIL_GRACE_WINDOW_MS	1000
+#define TAIL_GRACE_BYTES	((size_t)1024 * 1024)
 /* A channel under refill that takes nothing for so long drops out. */
 #define TAIL_REFILL_STUCK_MS	5000
 /* The catch-up waits so long for its slow ones before it goes on. */
@@ -91,11 +91,11 @@ struct tail_row {
 	size_t			 queued;	/* bytes in the peer */
 	bool			 is_queued, is_slow;
 	uint64_t		 slow_ms;	/* since when */
-	uint64_t		 grace_ms;	/* begin of the window */
-	uint32_t		 grace_used;
+	size_t			 slow_sent;	/* what it took since then */
 
 	/* Watermarks: records up to need, noted or not. */
 	uint64_t		 need, told, noted;
+	uint64_t		 ended;		/* last position it was told */
 	uint64_t		 pending_from;
 	bool			 pending, detoured;
 

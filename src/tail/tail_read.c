@@ -178,6 +178,7 @@ end_rows(struct tail_reader *rd, const struct arango_tail_done *d)
 		b = (struct buf)BUF_INIT;
 		buf_append(&b, end.data, end.len);
 		tail_row_send(row, MSG_TAIL_END, &b);
+		row->ended = d->point.from;
 		if (!rd->live)
 			continue;
 		row->told = d->point.from;

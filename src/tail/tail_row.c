@@ -79,7 +79,7 @@ tail_row_again(struct tail_row *row, uint64_t tick)
 		(void)route_spill_add(t->route, row->ch, row->queued,
 		    loop_now_ms(t->loop));
 	row->join_tick = row->base = row->noted = row->ch->last;
-	row->need = row->told = 0;
+	row->need = row->told = row->ended = 0;
 	free(db);
 	free(cuid);
 }
@@ -148,10 +148,7 @@ set_slow(struct tail_row *row)
 		return;
 	row->is_slow = true;
 	row->slow_ms = now;
-	if (now - row->grace_ms >= TAIL_GRACE_WINDOW_MS) {
-		row->grace_ms = now;
-		row->grace_used = 0;
-	}
+	row->slow_sent = 0;
 	tail_reader_pause(is_refill(row) ? &t->refill : &t->live,
 	    TAIL_PAUSE_SLOW, true);
 }
@@ -372,6 +369,37 @@ tail_row_away(struct tail_row *row)
 	row->again = false;
 }
 
+/*
+ * It was told that records up to row->told wait for it, and the last ticks of
+ * those may have been nothing: an end without lines says that it is through.
+ */
+static void
+say_through(struct tail_row *row, uint64_t from)
+{
+	const struct route_point *rp = &row->t->point;
+	struct sync_pos		 pos;
+	struct buf		 b = BUF_INIT;
+
+	if (row->told <= row->ended || from < row->told)
+		return;
+	pos_clear(&pos);
+	memcpy(pos.server, row->t->conf.server, sizeof(pos.server));
+	pos.reboot_id = row->t->conf.reboot_id;
+	pos.server_id = row->t->server_id;
+	pos.tick = MIN(from, rp->from);
+	if (pos.tick == rp->from) {
+		pos.has_proof = rp->has_proof;
+		pos.proof_vpack = rp->proof_vpack;
+		pos.proof_from = rp->proof_from;
+		pos.proof_tick = rp->proof_tick;
+		pos.proof_crc = rp->proof_crc;
+	}
+	row->ended = pos.tick;
+	put_u64(&b, pos.tick);
+	pos_put(&b, &pos);
+	tail_row_send(row, MSG_TAIL_END, &b);
+}
+
 void
 tail_row_joined(void *arg, struct route_channel *ch)
 {
@@ -383,6 +411,7 @@ tail_row_joined(void *arg, struct route_channel *ch)
 	row->is_slow = false;
 	log_info("%s %s: live", ch->db, ch->cuid);
 	say_state(row, "");
+	say_through(row, ch->from);
 }
 
 /* ---- watermarks -------------------------------------------------------------------- */
@@ -422,6 +451,7 @@ drain_row(struct tail_row *row, uint64_t now)
 	if (left >= row->queued)
 		return;
 	route_spill_sub(t->route, row->ch, row->queued - left, now);
+	row->slow_sent += row->queued - left;
 	row->queued = left;
 	if (left != 0)
 		return;
@@ -433,11 +463,8 @@ drain_row(struct tail_row *row, uint64_t now)
 static bool
 judge_slow(struct tail_row *row, uint64_t now)
 {
-	uint64_t	 since = now - row->slow_ms;
-
 	if (row->ch->spill <= ROUTE_SPILL_BYTES / 2) {
 		row->is_slow = false;
-		row->grace_used += (uint32_t)since;
 		return false;
 	}
 	if (is_refill(row)) {
@@ -447,9 +474,13 @@ judge_slow(struct tail_row *row, uint64_t now)
 		tail_row_detach(row, ROUTE_WHY_SPILL_OLD);
 		return false;
 	}
-	if (since + row->grace_used < TAIL_GRACE_MS)
+	if (now - row->slow_ms < TAIL_GRACE_MS)
 		return true;
-	row->grace_used += (uint32_t)since;
+	if (row->slow_sent >= TAIL_GRACE_BYTES) {
+		row->slow_ms = now;
+		row->slow_sent = 0;
+		return true;
+	}
 	tail_row_detach(row, ROUTE_WHY_SPILL_FULL);
 	return false;
 }
