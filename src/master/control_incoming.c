@@ -157,21 +157,33 @@ static const struct control_worker_ops	 inventory_ops = {
 	.gone = on_gone
 };
 
+int
+incoming_open_source(struct control_incoming *in, struct err_msg *m)
+{
+	int	 r;
+
+	incoming_source_free(&in->source);
+	r = incoming_source_new(in->c, in->conf, &in->source, m);
+	if (r == 0)
+		(void)incoming_source_add(in->source, json_at(in->x,
+		    "endpoints"));
+	return r;
+}
+
 void
 incoming_tell_link(struct control_incoming *in)
 {
-	struct json_object	*list = json_at(in->conf, "source");
 	struct buf		 b = BUF_INIT;
 	char			*pair;
-	size_t			 i, n;
+	uint32_t		 i, n = 0;
 
-	if (in->link == NULL || list == NULL)
+	if (in->link == NULL || in->source == NULL)
 		return;
-	n = json_object_array_length(list);
-	put_u32(&b, (uint32_t)n);
+	while (incoming_source_endpoint(in->source, n) != NULL)
+		n++;
+	put_u32(&b, n);
 	for (i = 0; i < n; i++)
-		put_str(&b, json_object_get_string(
-		    json_object_array_get_idx(list, i)));
+		put_str(&b, incoming_source_endpoint(in->source, i));
 	pair = xasprintf("%s\n%s",
 	    json_string_or(in->conf, "authentication.clientCertificate", ""),
 	    json_string_or(in->conf, "authentication.clientKey", ""));
@@ -260,8 +272,7 @@ workers_start(struct control_incoming *in)
 	check_records(in);
 	in->running = true;
 	in->link_ms = loop_now_ms(in->c->loop);
-	if (in->source == NULL &&
-	    incoming_source_new(in->c, in->conf, &in->source, &m) != 0)
+	if (in->source == NULL && incoming_open_source(in, &m) != 0)
 		log_error("synchronization: %s; configure it again", m.text);
 	start_link(in);
 	start_inventory(in);
@@ -577,6 +588,7 @@ control_incoming_begin(struct control *c)
 	control_topology_on(c, incoming_topology);
 	fiber_spawn(c->loop, incoming_run, incoming_hold(in));
 	fiber_spawn(c->loop, incoming_guard, incoming_hold(in));
+	fiber_spawn(c->loop, incoming_discover, incoming_hold(in));
 }
 
 void

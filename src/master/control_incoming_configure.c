@@ -27,6 +27,7 @@ struct wish {
 	struct json_object	*body;
 	struct incoming_source	*source;
 	char			 source_id[64];
+	struct json_object	*endpoints;	/* of all its masters, or NULL */
 	int			 status;	/* of the refusal */
 	struct err_msg		 why;
 };
@@ -172,8 +173,10 @@ check_source(struct wish *w)
 		    (long long)protocol, LINK_PROTOCOL);
 	else
 		r = check_versions(w, info);
-	if (r == 0)
+	if (r == 0) {
 		strcpy(w->source_id, id);
+		w->endpoints = json_object_get(json_at(info, "endpoints"));
+	}
 	json_object_put(info);
 	return r;
 }
@@ -203,6 +206,8 @@ make_x(const struct wish *w)
 	id[32] = '\0';
 	json_set_string(o, "id", id);
 	json_set_string(o, "sourceId", w->source_id);
+	if (json_object_is_type(w->endpoints, json_type_array))
+		json_set(o, "endpoints", json_object_get(w->endpoints));
 	json_set_bool(o, "first", true);
 	json_set_string(o, "configured", clock_format_s(clock_wall_us(),
 	    now));
@@ -259,8 +264,7 @@ store_again(struct wish *w)
 		log_notice("other endpoints or credentials for the source");
 		json_object_put(in->conf);
 		in->conf = json_object_get(conf);
-		incoming_source_free(&in->source);
-		(void)incoming_source_new(in->c, conf, &in->source, &m);
+		(void)incoming_open_source(in, &m);
 		incoming_tell_link(in);
 	}
 	json_object_put(conf);
@@ -368,6 +372,7 @@ control_incoming_configure(struct control_call *call,
 		control_say(out, status, "%s", w.why.text);
 	w.in->configuring = false;
 	incoming_source_free(&w.source);
+	json_object_put(w.endpoints);
 	json_object_put(w.body);
 	incoming_release(&w.in);
 	return status;

@@ -121,6 +121,8 @@ const char *incoming_source_id(const struct control_incoming *in);
 void	incoming_workers_stop(struct control_incoming *in);
 /* 0 or ERR_TIMEOUT, ERR_CANCELLED.  Waits. */
 int	incoming_workers_wait(struct control_incoming *in, uint64_t ms);
+/* in->source from what is stored. */
+int	incoming_open_source(struct control_incoming *in, struct err_msg *m);
 /* The link has to know new endpoints or credentials. */
 void	incoming_tell_link(struct control_incoming *in);
 
@@ -132,6 +134,14 @@ void	incoming_tell_link(struct control_incoming *in);
  */
 int	incoming_source_new(struct control *c, struct json_object *conf,
 	    struct incoming_source **s, struct err_msg *m);
+/* More of them, behind those that are known; true when one was new. */
+bool	incoming_source_add(struct incoming_source *s,
+	    struct json_object *list);
+/* The endpoints as "https://host:port"; NULL behind the last. */
+const char *incoming_source_endpoint(const struct incoming_source *s,
+	    size_t i);
+/* Fiber: asks the source now and then which masters it has. */
+void	incoming_discover(void *in);
 /* Whoever waits gets ERR_CANCELLED. */
 void	incoming_source_free(struct incoming_source **s);
 

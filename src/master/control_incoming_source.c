@@ -18,6 +18,9 @@
 #include "master/control_incoming_priv.h"
 
 #define MASTER_PORT		8629
+#define ENDPOINTS_MAX		64
+#define DISCOVER_FIRST_MS	250
+#define DISCOVER_EVERY_MS	30000
 #define CONNECT_MS		5000
 #define TIMEOUT_MS		20000
 #define ANSWER_MAX_BYTES	((size_t)64 * 1024 * 1024)
@@ -69,6 +72,42 @@ take_endpoints(struct incoming_source *s, struct json_object *list,
 			    "\"%.200s\" is not https", text);
 	}
 	return 0;
+}
+
+bool
+incoming_source_add(struct incoming_source *s, struct json_object *list)
+{
+	const char	*text;
+	char		*url;
+	size_t		 i, k, n;
+	bool		 any = false;
+
+	n = json_object_is_type(list, json_type_array) ?
+	    json_object_array_length(list) : 0;
+	for (i = 0; i < n && s->n < ENDPOINTS_MAX; i++) {
+		text = json_object_get_string(json_object_array_get_idx(list,
+		    i));
+		if (text == NULL || url_from_endpoint(text, MASTER_PORT, &url,
+		    NULL) != 0)
+			continue;
+		for (k = 0; k < s->n && strcmp(s->endpoints[k], url) != 0; k++)
+			;
+		if (k < s->n || !str_starts_with(url, "https://")) {
+			free(url);
+			continue;
+		}
+		s->endpoints = xrealloc(s->endpoints, (s->n + 1) *
+		    sizeof(*s->endpoints));
+		s->endpoints[s->n++] = url;
+		any = true;
+	}
+	return any;
+}
+
+const char *
+incoming_source_endpoint(const struct incoming_source *s, size_t i)
+{
+	return s != NULL && i < s->n ? s->endpoints[i] : NULL;
 }
 
 static int
@@ -281,4 +320,57 @@ incoming_source_call(struct incoming_source *s, struct incoming_ask *q,
 	release(s);
 	free(w);
 	return r;
+}
+
+/* ---- masters that nobody named ---------------------------------------------------- */
+
+/* For the next leader of ours, who may begin while the named ones are away. */
+static void
+remember(struct control_incoming *in, struct json_object *list)
+{
+	struct agency_trx	 t = AGENCY_TRX_INIT;
+	struct err_msg		 m = { "" };
+
+	agency_trx_set(&t, INCOMING_X "/endpoints", list, 0);
+	if (incoming_write(in, &t, &m) == 0 && in->active)
+		json_set(in->x, "endpoints", json_object_get(list));
+	agency_trx_free(&t);
+}
+
+static void
+discover(struct control_incoming *in)
+{
+	struct incoming_ask	 q = { .path = "/_api/endpoints" };
+	struct json_object	*o = NULL, *list;
+	struct err_msg		 m = { "" };
+
+	if (incoming_source_call(in->source, &q, &o, &m) != 0)
+		return;
+	list = json_at(o, "endpoints");
+	if (in->running && in->source != NULL &&
+	    json_object_is_type(list, json_type_array)) {
+		if (incoming_source_add(in->source, list))
+			incoming_tell_link(in);
+		if (!json_equal(list, json_at(in->x, "endpoints")))
+			remember(in, list);
+	}
+	json_object_put(o);
+}
+
+void
+incoming_discover(void *arg)
+{
+	struct control_incoming	*in = arg;
+	uint64_t		 ms;
+
+	while (!in->ended) {
+		ms = DISCOVER_FIRST_MS;
+		if (in->running && in->source != NULL) {
+			discover(in);
+			ms = DISCOVER_EVERY_MS;
+		}
+		if (!in->ended)
+			(void)arango_sleep(&in->cancel, ms);
+	}
+	incoming_release(&in);
 }

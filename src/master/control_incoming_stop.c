@@ -199,7 +199,7 @@ tell_source(struct control_incoming *in)
 	    mode != NULL ? "?server_mode=" : "", mode != NULL ? mode : "");
 	q.path = path;
 	if (in->source == NULL)
-		(void)incoming_source_new(in->c, in->conf, &in->source, &m);
+		(void)incoming_open_source(in, &m);
 	while (in->source != NULL && may_try(in)) {
 		r = incoming_source_call(in->source, &q, NULL, &m);
 		if (r == 0 || q.status == 404) {
