@@ -1,5 +1,6 @@
 /* send.c - the process: its peers, its end, its status; see send.h */
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +21,10 @@
 #define TAIL_PREFIX	"tail "
 #define API_NAME	"api"
 /* What waits for api before we stop: the kernel's buffer is behind it. */
-#define API_HIGH_BYTES	((size_t)512 * 1024)
-#define API_LOW_BYTES	((size_t)128 * 1024)
+#define API_HIGH_BYTES	((size_t)256 * 1024)
+#define API_LOW_BYTES	((size_t)64 * 1024)
+/* Blocks of pieces are larger; what is freed goes back to the system. */
+#define KEEP_BYTES	(128 * 1024)
 #define FLUSH_MS	200
 
 /* ---- status ------------------------------------------------------------ */
@@ -82,6 +85,7 @@ on_status_timer(void *arg)
 		add_talk(o, s->talk);
 	worker_status(s->w, o);
 	send_queue_idle(s);
+	(void)malloc_trim(KEEP_BYTES);
 }
 
 void
@@ -365,6 +369,8 @@ send_main(struct member *m, const struct worker_conf *conf)
 	struct send	*s = xcalloc(1, sizeof(*s));
 	struct rbuf	 b = { m->config, m->config_len };
 
+	/* Fixed, or the first large block that is freed raises it. */
+	(void)mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
 	s->w = worker_new(m, conf, &ops, s);
 	if (send_conf_get(&b, &s->conf) != 0)
 		worker_done(s->w, PROC_EXIT_PROTOCOL, "its configuration "
