@@ -497,6 +497,12 @@ fill_result(struct http_call *call, CURLcode code, struct http_result *res)
 		res->msg = call->msg;
 	} else if (code != CURLE_OK) {
 		res->err = curl_err(code);
+		/* With TLS 1.3 a client certificate is refused after the
+		 * handshake: an alert instead of an answer. */
+		if (res->err == ERR_CLOSED && call->received == 0 &&
+		    strstr(call->curl_text, "SSL routines") != NULL &&
+		    strstr(call->curl_text, " alert ") != NULL)
+			res->err = ERR_TLS;
 		curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &request);
 		if (code == CURLE_COULDNT_CONNECT && request != 0)
 			res->err = -(int)request;
