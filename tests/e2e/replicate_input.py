@@ -166,7 +166,7 @@ def older_target(p):
 def single_server(p):
     """A source whose ArangoDB is no cluster.  Our own masters refuse to run
     beside one (master_input.py), so somebody plays that master."""
-    with Actor(p.ka.path("tls.keyfile"), p.ka.path("ca.crt"), {}) as m:
+    with Actor(p.ka.path("tls.keyfile")) as m:
         m.routes.update({
             "GET /_x/v1/info": {"cluster": "", "version": "0.1.0",
                                 "arangodb": "3.11.8", "role": "single",

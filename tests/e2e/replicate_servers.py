@@ -35,7 +35,9 @@ def settled(p, what):
             c.wait_in_sync(name, DB, 60)
     p.wait_running(60)
     key = f"mark-{time.monotonic_ns()}"
-    good(p.a.post(f"/_db/{DB}/_api/document/two", {"_key": key}))
+    h = p.a.connect()
+    good(h.post(f"/_db/{DB}/_api/document/two", {"_key": key}))
+    h.close()
     wait_for(lambda: p.b.get(f"/_db/{DB}/_api/document/two/{key}").status == 200,
              f"{what}: a document comes", 40)
     p.wait_equal(40)

@@ -4,6 +4,8 @@ import random
 import threading
 import time
 
+from sandbox import SLOW
+
 CORNERS = [
     # Words of our own protocol, where they mean nothing.
     {"tick": "1", "type": 2001, "data": {"_key": "x", "tick": "7"}, "cuid": "c1/s1",
@@ -139,7 +141,7 @@ class Writer(threading.Thread):
         while not self.ending.is_set():
             try:
                 if self.h is None:
-                    self.h = self.c.connect(timeout=60)
+                    self.h = self.c.connect(timeout=15 * SLOW)
                 kind = self.step()
                 self.taken += 1
                 self.by_kind[kind] = self.by_kind.get(kind, 0) + 1
