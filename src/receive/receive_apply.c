@@ -353,6 +353,21 @@ fold_is_done(struct receive *r, struct fold *f)
 	return c->dead != 0 ? keep_dead(r, f) : 0;
 }
 
+/*
+ * The rounds are used up.  What may pass is begun again from what is recorded;
+ * what no repetition would change has failed.
+ */
+static int
+stuck(struct receive *r, struct fold *f)
+{
+	enum arango_reaction	 how = fold_trouble(f);
+
+	return receive_because(r, how == ARANGO_FAIL || how == ARANGO_REFUSED ?
+	    ERR_STORAGE : ERR_BAD_STATE, "documents are refused (%s)%s%s",
+	    arango_reaction_name(how), r->error[0] != '\0' ? ": " : "",
+	    r->error);
+}
+
 static int
 drive(struct receive *r, struct fold *f, enum apply_mode mode)
 {
@@ -376,10 +391,7 @@ drive(struct receive *r, struct fold *f, enum apply_mode mode)
 			break;
 		case FOLD_WAIT:
 		case FOLD_STUCK:
-			return receive_because(r, ERR_STORAGE, "documents are "
-			    "refused (%s)%s%s",
-			    arango_reaction_name(fold_trouble(f)),
-			    r->error[0] != '\0' ? ": " : "", r->error);
+			return stuck(r, f);
 		}
 	}
 	return e;
