@@ -1,4 +1,6 @@
 /* tail.c - the life of a tail; see tail.h and tail_priv.h */
+#include <inttypes.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +17,7 @@
 #define SECOND_MS	1000
 #define HOLD_CHECK_S	5
 #define LOW_BYTES	((size_t)64 * 1024)
+#define MMAP_BYTES	(8 * 1024 * 1024)
 /* Who was told to repair and did not join is forgotten after a week. */
 #define FLOOR_US	((uint64_t)7 * 86400 * 1000000)
 
@@ -84,22 +87,16 @@ tail_start(struct tail *t)
 void
 tail_stop(struct tail *t)
 {
-	void	(*stopped)(struct tail *);
-
-	if (!t->stopping) {
-		t->stopping = true;
-		tail_reader_stop(&t->refill);
-		tail_reader_stop(&t->live);
-		/* what is registered stays: the next process goes on (R2) */
-		arango_hold_stop(&t->hold);
-		arango_cancel(&t->cancel);
-		(void)fiber_cond_broadcast(&t->wake);
-		(void)tail_file_save(t);
-	}
-	if (t->driving || t->asking || (stopped = t->stopped) == NULL)
+	if (t->stopping)
 		return;
-	t->stopped = NULL;
-	stopped(t);
+	t->stopping = true;
+	tail_reader_stop(&t->refill);
+	tail_reader_stop(&t->live);
+	/* what is registered stays: the next process goes on (R2) */
+	arango_hold_stop(&t->hold);
+	arango_cancel(&t->cancel);
+	(void)fiber_cond_broadcast(&t->wake);
+	(void)tail_file_save(t);
 }
 
 void
@@ -195,14 +192,15 @@ tail_server_is(struct tail *t, const char *url, uint64_t reboot_id)
 	if (strcmp(url, t->conf.url) != 0) {
 		if (arango_server_put(t->cluster, t->conf.server,
 		    ARANGO_DBSERVER, url, &t->server, &m) != 0) {
-			log_warning("%s: %s", t->conf.server, m.text);
+			log_warning("%s", m.text);
 			return;
 		}
 		str_copy(t->conf.url, sizeof(t->conf.url), url);
 	}
 	if (reboot_id == t->conf.reboot_id || reboot_id == 0)
 		return;
-	log_notice("%s: was started again", t->conf.server);
+	log_notice("the server was started again (rebootId %" PRIu64 ")",
+	    reboot_id);
 	t->conf.reboot_id = reboot_id;
 	/* It has forgotten us: this comes before all else (R2). */
 	if (t->hold != NULL)
@@ -222,7 +220,7 @@ tail_set_state(struct tail *t, enum tail_state state, const char *why)
 	if (same)
 		return;
 	if (state == TAIL_DOWN && t->state != TAIL_DOWN)
-		log_warning("%s: %s", t->conf.server, why);
+		log_warning("%s", why);
 	t->state = state;
 	str_copy(t->error.text, sizeof(t->error.text), why == NULL ? "" : why);
 	if (t->w != NULL)
@@ -368,16 +366,15 @@ on_connect(void *arg, const char *name, unsigned class, uint32_t generation,
 	}
 }
 
-static void
-on_stopped(struct tail *t)
-{
-	worker_done(t->w, PROC_EXIT_OK, NULL);
-}
-
+/* What is not acknowledged is read again: nothing to drain.  Fibers that wait
+ * for a server that does not answer are not waited for. */
 static void
 on_stop(void *arg, enum proc_stop_why why)
 {
-	tail_stop(arg);
+	struct tail	*t = arg;
+
+	tail_stop(t);
+	worker_done(t->w, PROC_EXIT_OK, NULL);
 }
 
 static const struct msg_rule	 rules[] = {
@@ -406,7 +403,9 @@ tail_main(struct member *m, const struct worker_conf *conf)
 	w = worker_new(m, conf, &ops, t);
 	tail_init(t, m->child->loop, worker_cluster(w), conf->data_dir, &c);
 	t->w = w;
-	t->stopped = on_stopped;
+	/* Buffers of some MiB come and go with each response. */
+	(void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+	(void)mallopt(M_TRIM_THRESHOLD, 2 * MMAP_BYTES);
 	tail_start(t);
 	return worker_run(w);
 }

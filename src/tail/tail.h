@@ -60,6 +60,9 @@ int	tail_main(struct member *m, const struct worker_conf *conf);
  * position is the only thing to resume from (R1), and what the lines since the
  * last END belong to.
  *
+ * An END without lines, asked from its own tick, says that nothing more comes
+ * up to there: the channel was told BEHIND and is live now.
+ *
  * Lines without an END.  When a response breaks off, or the channel is
  * detached in the middle of one, its lines come again, from the first one
  * behind the last END, with TAIL_LINES_AGAIN in the first piece.  A send has
@@ -75,7 +78,8 @@ int	tail_main(struct member *m, const struct worker_conf *conf);
  * ACK.  durable: the highest `tick` of END (or of the JOIN, or of a cut whose
  * repair has ended) up to which everything is durable; the server may forget
  * what is below all of them (R2), and when a history is proven only up to a
- * lower tick after a restart of the server, the join is GONE.  noted: see below.  Both only rise between two JOINs.
+ * lower tick after a restart of the server, the join is GONE.  noted: see
+ * below.  Both only rise between two JOINs.
  *
  * Watermarks (R21).  link takes a channel for "applied through the watermark"
  * unless it was told of records that wait.  So the tail sends no watermark

@@ -23,10 +23,10 @@ on_hold(void *arg, int err, const char *why)
 	struct tail	*t = arg;
 
 	if (err != 0 && !t->hold_failed)
-		log_warning("%s: the hold of its log cannot be renewed: %s; "
-		    "tried again", t->conf.server, why);
+		log_warning("the hold of the log cannot be renewed: %s; tried "
+		    "again", why);
 	else if (err == 0 && t->hold_failed)
-		log_notice("%s: its log is held again", t->conf.server);
+		log_notice("the log is held again");
 	t->hold_failed = err != 0;
 }
 
@@ -98,10 +98,10 @@ tail_hold_check(struct tail *t)
 		return;
 	while ((ch = route_holder(t->route, &tick)) != NULL &&
 	    (percent = hold_percent(t, tick)) >= 100) {
-		log_error("%s: its log since tick %" PRIu64 " is no longer "
-		    "held for %s %s (see --wal.max-hold-bytes and "
-		    "--wal.max-hold-time); that shard will be repaired",
-		    t->conf.server, tick, ch->db, ch->cuid);
+		log_error("the log since tick %" PRIu64 " is no longer held "
+		    "for %s %s (see --wal.max-hold-bytes and "
+		    "--wal.max-hold-time); that shard will be repaired", tick,
+		    ch->db, ch->cuid);
 		tail_row_gone(ch->arg, TAIL_WAL_GONE, "its part of the log "
 		    "was held for too long, or is too long");
 		dropped = true;
@@ -109,15 +109,14 @@ tail_hold_check(struct tail *t)
 	if (ch == NULL)
 		percent = hold_percent(t, tick);
 	if (percent >= 50 && !t->hold_warned)
-		log_warning("%s: %u%% of what may be held of its log is held, "
-		    "from tick %" PRIu64 " on%s%s", t->conf.server, percent,
-		    tick, ch != NULL ? ", for " : "", ch != NULL ? ch->cuid :
+		log_warning("%u%% of what may be held of the log is held, "
+		    "from tick %" PRIu64 " on%s%s", percent, tick, ch != NULL ? ", for " : "", ch != NULL ? ch->cuid :
 		    "");
 	t->hold_warned = percent >= 40 && (t->hold_warned || percent >= 50);
 	/* We ourselves are too far behind: read on, but hold nothing. */
 	if (ch == NULL && (percent >= 100) != t->hold_given_up) {
 		t->hold_given_up = percent >= 100;
-		log_warning("%s: its log is %s held", t->conf.server,
+		log_warning("reading is too far behind: the log is %s held",
 		    t->hold_given_up ? "no longer" : "again");
 	}
 	if (dropped)
@@ -150,8 +149,8 @@ tail_rewound(struct tail *t, uint64_t from)
 
 	if (from >= t->point.from)
 		return;
-	log_info("%s: going on from %" PRIu64 " instead of %" PRIu64,
-	    t->conf.server, from, t->point.from);
+	log_info("going on from %" PRIu64 " instead of %" PRIu64, from,
+	    t->point.from);
 	for (row = TAILQ_FIRST(&t->rows); row != NULL; row = next) {
 		next = TAILQ_NEXT(row, all);
 		if (row->base > from && row->base <= t->point.from)
@@ -172,10 +171,10 @@ seek_end(struct tail *t, bool was_lost, const struct route_point *at)
 	bool	 wal_gone = t->gap && t->range.min > t->point.from;
 
 	if (was_lost) {
-		log_warning("%s: %s; the shards that it leads have to be "
-		    "repaired", t->conf.server, wal_gone ?
-		    "its log begins behind what was read" :
-		    "its log is not the one that was read");
+		log_warning("%s; the shards that the server leads have to be "
+		    "repaired", wal_gone ?
+		    "the log begins behind what was read" :
+		    "the log is not the one that was read");
 		tail_rows_gone(t, wal_gone ? TAIL_WAL_GONE :
 		    TAIL_HISTORY_LOST, wal_gone ?
 		    "the log of its server begins behind what was read" :
@@ -246,8 +245,7 @@ prove(struct tail *t, uint64_t reboot, struct err_msg *m)
 	}
 	if (r != 0)
 		return r;
-	log_notice("%s: was started again (rebootId %" PRIu64 "), and its log "
-	    "is the same", t->conf.server, reboot);
+	log_notice("the log of the server is the same after its restart");
 	tail_rewound(t, resume.from);
 	tail_lineage_add(t, t->point_reboot, resume.from);
 	return 0;
@@ -321,8 +319,8 @@ load(struct tail *t)
 	int		 r = tail_file_load(t, &m);
 
 	if (r < 0)
-		log_warning("%s: the checkpoint cannot be used, the shards "
-		    "may have to be repaired: %s", t->conf.server, m.text);
+		log_warning("the checkpoint cannot be used, the shards may "
+		    "have to be repaired: %s", m.text);
 	return r == 1;
 }
 
@@ -352,6 +350,4 @@ tail_drive(void *arg)
 		tail_reader_stop(&t->live);
 	}
 	t->driving = false;
-	if (t->stopping)
-		tail_stop(t);
 }

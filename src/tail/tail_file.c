@@ -105,7 +105,8 @@ make(struct tail *t, struct buf *b)
 	(void)route_holder(t->route, &holder);
 	buf_append(b, magic, sizeof(magic));
 	route_checkpoint_put(b, &cp);
-	put_u64(b, tail_time_of(t, holder));
+	/* only of what is behind: an idle log writes nothing */
+	put_u64(b, holder < t->point.from ? tail_time_of(t, holder) : 0);
 	put_u8(b, (uint8_t)t->nlineage);
 	for (i = 0; i < t->nlineage; i++) {
 		put_u64(b, t->lineage[i].reboot_id);

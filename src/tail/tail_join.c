@@ -62,8 +62,6 @@ asks_run(void *arg)
 		ask_free(a);
 	}
 	t->asking = false;
-	if (t->stopping)
-		tail_stop(t);
 }
 
 void

@@ -190,8 +190,6 @@ struct tail {
 	struct tail_conf	 conf;		/* url, reboot_id: of now */
 	struct arango_cancel	 cancel;
 	bool			 stopping;
-	void			(*stopped)(struct tail *t);
-	void			*arg;
 
 	struct route		*route;
 	struct tail_rows	 rows;
@@ -264,8 +262,8 @@ struct tail {
 struct tail *tail_new(struct loop *loop, struct arango *cluster,
 	    const char *data_dir, const struct tail_conf *conf);
 void	tail_start(struct tail *t);
-/* Reads no more, writes the checkpoint; t->stopped is called when all of its
- * fibers have ended. */
+/* Reads no more, writes the checkpoint.  Its fibers end soon after (driving,
+ * asking). */
 void	tail_stop(struct tail *t);
 void	tail_free(struct tail **t);
 void	tail_take_send(struct tail *t, const char *name, int fd);

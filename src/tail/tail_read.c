@@ -329,7 +329,7 @@ on_event(void *arg, enum arango_tail_event ev, const char *why)
 	}
 	switch (ev) {
 	case ARANGO_TAIL_GAP:
-		log_warning("%s: %s", t->conf.server, why);
+		log_warning("%s", why);
 		t->gap = t->restart = true;
 		(void)fiber_cond_broadcast(&t->wake);
 		break;
@@ -339,7 +339,7 @@ on_event(void *arg, enum arango_tail_event ev, const char *why)
 			arango_hold_now(t->hold);
 		if (t->w != NULL)
 			worker_say(t->w, MSG_WORKER_LOOK);
-		log_notice("%s: answers again", t->conf.server);
+		log_notice("the server answers again");
 		tail_set_state(t, TAIL_RUNNING, NULL);
 		break;
 	default:
@@ -448,8 +448,7 @@ tail_refill_step(struct tail *t)
 	memset(&p, 0, sizeof(p));
 	p.from = from;
 	if (rd->tail == NULL) {
-		log_debug("%s: catching up from %" PRIu64, t->conf.server,
-		    from);
+		log_debug("catching up from %" PRIu64, from);
 		tail_reader_start(rd, &p);
 		return;
 	}

@@ -110,7 +110,7 @@ tail_row_gone(struct tail_row *row, enum tail_end_why why,
 {
 	struct buf	 b = BUF_INIT;
 
-	log_notice("%s %s: %s", row->ch->db, row->ch->cuid, sentence);
+	log_info("%s %s: %s", row->ch->db, row->ch->cuid, sentence);
 	if (row->conn != NULL) {
 		put_u8(&b, (uint8_t)why);
 		put_str(&b, sentence);
@@ -412,6 +412,9 @@ tail_row_joined(void *arg, struct route_channel *ch)
 	log_info("%s %s: live", ch->db, ch->cuid);
 	say_state(row, "");
 	say_through(row, ch->from);
+	/* what a response may have had for it came with another's end */
+	row->need = MIN(row->need, row->ended);
+	tail_row_noted(row, 0);
 }
 
 /* ---- watermarks -------------------------------------------------------------------- */

@@ -317,8 +317,12 @@ on_end(struct sink *s, struct rbuf *m)
 	if (s->state != SINK_ON)
 		return 0;
 	s->ends++;
-	if (pos.tick <= s->pos.tick || from >= pos.tick)
+	if (from == pos.tick)
+		s->empty_ends++;	/* what it was told of is through */
+	else if (pos.tick <= s->pos.tick || from > pos.tick)
 		wrong(s, "positions do not rise");
+	if (pos.tick < s->pos.tick)
+		wrong(s, "positions go back");
 	for (k = 0; k < WAL_KEYS; k++)
 		if (s->have[k] != wal_value(s->w, s->channel, k, pos.tick)) {
 			printf("# key %u at %llu: %llu, not %llu\n", k,
@@ -427,6 +431,7 @@ on_message(struct peer *p, const struct frame *f, void *arg)
 		if (get_u64(&m, &tick) != 0)
 			return ERR_PROTOCOL;
 		s->behinds++;
+		s->behind = tick;
 		s->noted = MAX(s->noted, tick);
 		if (s->state == SINK_ON && !s->keeps_quiet)
 			sink_ack(s, tick, s->pos.tick);
@@ -530,6 +535,7 @@ sink_join(struct sink *s, uint64_t tick)
 	put_str(&b, s->cuid);
 	put_u64(&b, tick);
 	s->state = SINK_JOINING;
+	s->behind = 0;
 	s->join_tick = tick;
 	(void)peer_send_buf(s->peer, MSG_TAIL_JOIN_REQ, 2, &b);
 }

@@ -71,10 +71,10 @@ struct sink {
 	uint64_t	 have[WAL_KEYS], durable[WAL_KEYS];
 	struct buf	 part;		/* a line in pieces */
 	struct tail_evidence evidence;
-	uint64_t	 join_tick, joined, noted;
+	uint64_t	 join_tick, joined, noted, behind;
 	bool		 detached;
 	bool		 was_again, was_more;
-	unsigned	 lines, ends, gone, behinds, detaches, snapshots, wrong;
+	unsigned	 lines, ends, empty_ends, gone, behinds, detaches, snapshots, wrong;
 	uint8_t		 gone_why;
 };
 
