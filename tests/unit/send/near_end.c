@@ -60,9 +60,14 @@ dump(struct near_end *f, struct http_req *req, struct buf *b)
 	struct map_iter	 it;
 
 	f->dumps++;
+	if (f->dumps == f->break_at) {
+		http_req_drop(req);
+		return;
+	}
 	MAP_FOREACH(&f->docs, it)
 		buf_printf(b, "%s\n", (const char *)it.value);
-	http_reply_header(req, "X-Arango-Replication-Checkmore", "false");
+	http_reply_header(req, "X-Arango-Replication-Checkmore",
+	    f->dumps < f->chunks ? "true" : "false");
 	http_reply(req, b->len == 0 ? 204 : 200, "application/x-arango-dump",
 	    b);
 }

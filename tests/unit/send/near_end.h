@@ -46,6 +46,8 @@ struct near_end {
 	const char	*leader;
 	uint64_t	 reboot_id, snapshot_tick, wal_tick;
 	unsigned int	 snapshots, dumps;
+	unsigned int	 chunks;	/* of a dump, each with all of docs */
+	unsigned int	 break_at;	/* the dump breaks off with this one */
 	/* How far the tail says it is; 0: the script answers. */
 	uint64_t	 server_tail, rounds;
 	bool		 idle;		/* and there is nothing more */

@@ -264,6 +264,111 @@ compares_at_a_cut(struct near_end *f)
 	near_closed(f, "in step cut");
 }
 
+/* ---- a dump ------------------------------------------------------------- */
+
+#define DUMP_CHUNKS	6
+#define DUMP_DOCS	7
+#define DUMP_DOC_BYTES	100000
+
+static void
+begin_dump(struct near_end *f)
+{
+	char	*big = xmalloc(DUMP_DOC_BYTES + 1), key[8];
+	int	 i;
+
+	for (i = 0; i < DUMP_DOCS; i++) {
+		memset(big, 'x', DUMP_DOC_BYTES);
+		big[DUMP_DOC_BYTES] = '\0';
+		snprintf(key, sizeof(key), "%d", i);
+		memcpy(big, "{\"_key\":\"k\",\"t\":\"", 17);
+		memcpy(big + DUMP_DOC_BYTES - 2, "\"}", 2);
+		map_put(&f->docs, key, xstrdup(big));
+	}
+	free(big);
+	f->chunks = DUMP_CHUNKS;
+	near_subscribe(f, NULL, "");
+	near_ask(f, false, 1, 90, 0);
+	near_skip(f, MSG_CH_REPAIR);
+	near_ask(f, false, 1, 90, 0);
+	f->snapshot_tick = f->wal_tick = 105;
+	near_join(f, ROUTE_FROM_NOW, 100);
+	near_skip(f, MSG_CH_CUT);
+	at_cut(f, 0);
+}
+
+/* Pieces that are there: bytes of documents, and of payload. */
+static size_t
+take_snap(struct near_end *f, size_t *payload, bool *line_open)
+{
+	struct near_message	*n;
+	size_t			 bytes = 0;
+
+	while (f->first != NULL && f->first->type == MSG_CH_SNAP) {
+		n = near_expect(f, MSG_CH_SNAP);
+		near_check(n->len <= CHANNEL_PIECE_BYTES);
+		*line_open = n->data[0] & CHANNEL_MORE;
+		near_check(*line_open == (n->data[n->len - 1] != '\n'));
+		bytes += n->len - 1;
+		*payload += n->len;
+		free(n);
+	}
+	return bytes;
+}
+
+static void
+dumps_slowly(struct near_end *f)
+{
+	const size_t	 all = (size_t)DUMP_CHUNKS * DUMP_DOCS *
+			    (DUMP_DOC_BYTES + 1);
+	struct buf	 b = BUF_INIT;
+	size_t		 bytes = 0, payload = 0;
+	unsigned int	 most = 0;
+	bool		 line_open = false;
+
+	begin_dump(f);
+	while (bytes < all) {
+		fiber_sleep_ms(30);
+		bytes += take_snap(f, &payload, &line_open);
+		/* beyond what was sent: a part of a chunk, one that waits, one
+		 * whose answer is held back */
+		most = (unsigned int)(payload / (DUMP_DOCS *
+		    (DUMP_DOC_BYTES + 1))) + 3;
+		near_check(f->dumps <= most);
+		channel_credit_put(&b, 0, payload + CHANNEL_FIRST_CREDIT);
+		near_up(f, MSG_CH_CREDIT, &b);
+	}
+	near_check(bytes == all && !line_open);
+	near_skip(f, MSG_CH_SNAP_END);
+	near_check(f->dumps == DUMP_CHUNKS);
+}
+
+static void
+dump_breaks(struct near_end *f)
+{
+	struct buf	 b = BUF_INIT;
+	size_t		 payload = 0;
+	bool		 line_open;
+
+	f->break_at = 3;
+	channel_credit_put(&b, 0, (uint64_t)100 << 20);
+	begin_dump(f);
+	near_up(f, MSG_CH_CREDIT, &b);
+	while (f->first == NULL || f->first->type != MSG_CH_CLOSED) {
+		fiber_sleep_ms(10);
+		(void)take_snap(f, &payload, &line_open);
+	}
+	near_closed(f, "");
+	/* never the same snapshot twice */
+	near_check(f->snapshots == 1 && f->dumps == 3);
+}
+
+static void
+test_dump(void)
+{
+	CU_ASSERT_EQUAL(near_run(dumps_slowly, NULL), 0);
+	CU_ASSERT_EQUAL(near_run(dump_breaks, NULL), 0);
+}
+
 static void
 test_repairs(void)
 {
@@ -277,5 +382,6 @@ test_cut(void)
 }
 
 UNIT_MAIN("send repair",
+    { "a dump is as fast as the target, and broken off for good", test_dump },
     { "a target with documents is compared", test_repairs },
     { "a cut in the stream is exact", test_cut })
