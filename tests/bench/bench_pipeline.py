@@ -73,6 +73,16 @@ def private_kib(pid):
     return n
 
 
+def cpu_by_kind(p):
+    """{"tail": CPU-seconds, ...} of both daemons together."""
+    out = {}
+    for m in p.masters:
+        for title, pid in m.children().items():
+            kind = title.split()[0]
+            out[kind] = out.get(kind, 0) + cpu_of([pid])
+    return out
+
+
 def daemons(p):
     return p.ma.holders() | p.mb.holders()
 
@@ -185,6 +195,7 @@ def throughput(p, size):
         target = shards_of(p.b, name)
         raw = Raw(p.b)
         assert count(raw, target) == 0, "it was copied while nobody read"
+        kinds = cpu_by_kind(p)
         cpu, t = cpu_of(daemons(p)), time.monotonic()
     finally:
         for x in tails:
@@ -192,6 +203,7 @@ def throughput(p, size):
     wait_for(lambda: count(raw, target) >= n, f"{n} documents of {size} bytes", 120)
     took = time.monotonic() - t
     cpu = cpu_of(daemons(p)) - cpu
+    kinds = {k: v - kinds.get(k, 0) for k, v in cpu_by_kind(p).items()}
     assert count(raw, target) == n
 
     bodies, begin, c0 = [], time.monotonic(), time.process_time()
@@ -225,6 +237,9 @@ def throughput(p, size):
            f"null_{'write' if t_write > t_read else 'read'}_{label}", slow / took)
     result(f"pipeline_{label}_cpu", cpu / (size_all / GIB), "CPU-s/GiB",
            f"null_stages_cpu_{label}", cpu / max(c_read + c_write, 1e-3))
+    for kind in ("tail", "send", "api", "link", "receive"):
+        result(f"pipeline_{label}_cpu_{kind}", kinds.get(kind, 0) /
+               (size_all / GIB), "CPU-s/GiB")
     result(f"null_read_{label}", bytes_read / t_read / 1e6, "MB/s")
     result(f"null_write_{label}", size_all / t_write / 1e6, "MB/s")
     result(f"null_stages_cpu_{label}", (c_read + c_write) / (size_all / GIB),
