@@ -71,6 +71,7 @@ struct send {
 	bool		 full;		/* -ENOSPC: what the tail says is
 					 * dropped until we join again */
 	bool		 over_quota;
+	uint64_t	 quota_ms;	/* last said; 0: never */
 	uint64_t	 floor;		/* lines up to it are known already;
 					 * 0: none */
 	struct buf	 piece;		/* not appended yet */

@@ -24,6 +24,7 @@
 #define ROOM_EVERY_MS	1000
 /* Pieces up to this size wait for the end of the response. */
 #define KEEP_BYTES	((size_t)64 * 1024)
+#define QUOTA_SAY_MS	(60 * 1000)
 /* Consumed segments are what a queue gets smaller by: small ones for a small
  * quota. */
 #define QUOTA_SEGMENTS	8
@@ -260,14 +261,20 @@ send_check_quota(struct send *s)
 	queue_get_usage(s->queue, &u);
 	if (u.over_quota && !s->over_quota) {
 		s->over_quota = true;
-		log_warning("the queue has %" PRIu64 " bytes, its quota is %"
-		    PRIu64 ": the tail passes nothing on until it is smaller",
-		    u.disk_bytes, u.quota_bytes);
+		/* It comes and goes while a slow target catches up. */
+		if (s->quota_ms == 0 ||
+		    loop_now_ms(s->loop) - s->quota_ms > QUOTA_SAY_MS) {
+			s->quota_ms = loop_now_ms(s->loop);
+			log_warning("the queue has %" PRIu64 " bytes, its "
+			    "quota is %" PRIu64 ": the tail passes nothing on "
+			    "until it is smaller", u.disk_bytes,
+			    u.quota_bytes);
+		}
 		send_tail_block(s, true);
 	} else if (s->over_quota && u.disk_bytes <=
 	    u.quota_bytes - u.quota_bytes / 8) {
 		s->over_quota = false;
-		log_notice("the queue is below its quota again");
+		log_info("the queue is below its quota again");
 		send_tail_block(s, false);
 	}
 }

@@ -246,7 +246,8 @@ on_state(struct msg_in *in)
 		send_step(s, SHARD_EV_OVER_QUOTA, "%s", why);
 	} else if (state == ROUTE_LIVE && s->detached) {
 		s->detached = false;
-		send_step(s, SHARD_EV_REFILLED, "%s", why);
+		send_step(s, SHARD_EV_REFILLED, "%s", why[0] != '\0' ? why :
+		    "it has met the live log");
 	}
 	return 0;
 }
