@@ -28,7 +28,7 @@
 #define WRITE_MAX	500	/* keys in one transaction */
 #define PAIRS_MAX_BYTES	((size_t)256 * 1024 * 1024)
 
-/* ---- life of the struct --------------------------------------------------------- */
+/* ---- life of the struct ------------------------------------------------- */
 
 struct control_incoming *
 incoming_hold(struct control_incoming *in)
@@ -88,7 +88,7 @@ incoming_write(struct control_incoming *in, struct agency_trx *t,
 	return arango_agency_write(in->c->agency, t, NULL, m);
 }
 
-/* ---- link and inventory --------------------------------------------------------- */
+/* ---- link and inventory ------------------------------------------------- */
 
 static void
 on_link_connected(struct control_worker *w)
@@ -309,7 +309,7 @@ incoming_workers_wait(struct control_incoming *in, uint64_t ms)
 	return in->ended ? ERR_CANCELLED : 0;
 }
 
-/* ---- state -------------------------------------------------------------------------- */
+/* ---- state -------------------------------------------------------------- */
 
 void
 incoming_set_conf(struct control_incoming *in, struct json_object *conf,
@@ -517,7 +517,7 @@ round_once(struct control_incoming *in)
 	write_state(in);
 }
 
-/* ---- begin, end ------------------------------------------------------------------------ */
+/* ---- begin, end --------------------------------------------------------- */
 
 static int
 load(struct control_incoming *in, struct err_msg *m)

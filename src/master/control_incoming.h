@@ -14,7 +14,7 @@
 
 struct json_object;
 
-/* ---- routes (control_api.c): status; *out is the body, the caller's ------- */
+/* ---- routes (control_api.c): status; *out is the body, the caller's ----- */
 
 int	control_incoming_get(struct control_call *call,
 	    struct json_object **out);
@@ -36,12 +36,12 @@ int	control_incoming_shard(struct control_call *call,
 int	control_incoming_get_tasks(struct control_call *call,
 	    struct json_object **out);
 
-/* ---- for control_lead.c -------------------------------------------------- */
+/* ---- for control_lead.c ------------------------------------------------- */
 
 void	control_incoming_begin(struct control *c);
 void	control_incoming_end(struct control *c);
 
-/* ---- control_api.c, for all routes --------------------------------------- */
+/* ---- control_api.c, for all routes -------------------------------------- */
 
 /* {"Error": text}; returns the status. */
 int	control_say(struct json_object **out, int status, const char *fmt, ...)

@@ -21,7 +21,7 @@
 #define SETTLE_MS		10000
 #define SHARDS_PREFIX		"/_api/sync/database/"
 
-/* ---- lists ---------------------------------------------------------------------- */
+/* ---- lists -------------------------------------------------------------- */
 
 /*
  * The source first: what it has is what the others should have.  Both lists
@@ -65,7 +65,7 @@ control_incoming_shards(struct control_call *call, struct json_object **out)
 	return status;
 }
 
-/* ---- one shard ------------------------------------------------------------------- */
+/* ---- one shard ---------------------------------------------------------- */
 
 /* .../database/{db}/collection/{col}/shard/{i}/verb */
 struct shard_path {

@@ -27,7 +27,7 @@ struct wish {
 	struct json_object	*body;
 	struct incoming_source	*source;
 	char			 source_id[64];
-	struct json_object	*endpoints;	/* of all its masters, or NULL */
+	struct json_object	*endpoints;	/* of its masters, or NULL */
 	int			 status;	/* of the refusal */
 	struct err_msg		 why;
 };
@@ -47,7 +47,7 @@ refuse(struct wish *w, int status, const char *fmt, ...)
 	return -1;
 }
 
-/* ---- the request --------------------------------------------------------------- */
+/* ---- the request -------------------------------------------------------- */
 
 static const char *
 string_at(struct json_object *o, const char *name)
@@ -97,7 +97,7 @@ check_request(struct wish *w)
 	return 0;
 }
 
-/* ---- the source ------------------------------------------------------------------ */
+/* ---- the source --------------------------------------------------------- */
 
 /* Reachable, trusted, lets us in, and is one of ours. */
 static int
@@ -181,7 +181,7 @@ check_source(struct wish *w)
 	return r;
 }
 
-/* ---- storing ------------------------------------------------------------------------ */
+/* ---- storing ------------------------------------------------------------ */
 
 static struct json_object *
 make_conf(const struct wish *w)
@@ -247,7 +247,7 @@ store_new(struct wish *w)
 	return w->status == 0 ? 0 : -1;
 }
 
-/* The same source, other endpoints or credentials: a certificate was renewed. */
+/* The same source, other endpoints or credentials. */
 static int
 store_again(struct wish *w)
 {
@@ -272,7 +272,7 @@ store_again(struct wish *w)
 	return w->status == 0 ? 0 : -1;
 }
 
-/* ---- the call ------------------------------------------------------------------------- */
+/* ---- the call ----------------------------------------------------------- */
 
 /* Endpoints as one string each, so that spellings do not matter. */
 static bool

@@ -25,7 +25,7 @@
 #define STARTING_MAX	64
 #define SHARDS_MAX	100000	/* of one collection */
 
-/* ---- finding -------------------------------------------------------------------- */
+/* ---- finding ------------------------------------------------------------ */
 
 static char *
 pair_key(const char *db, const char *coll)
@@ -105,7 +105,7 @@ incoming_count(const struct control_incoming *in, enum shard_state state)
 	return n;
 }
 
-/* ---- where a receive writes ------------------------------------------------------- */
+/* ---- where a receive writes --------------------------------------------- */
 
 static void
 find_target(const struct incoming_shard *s, struct arango_topology *t,
@@ -181,7 +181,7 @@ incoming_topology(struct control *c, struct arango_topology *t)
 	}
 }
 
-/* ---- places to repair ---------------------------------------------------------------- */
+/* ---- places to repair --------------------------------------------------- */
 
 static void
 answer_place(struct incoming_shard *s)
@@ -258,7 +258,7 @@ on_place_free(struct msg_in *msg)
 	return 0;
 }
 
-/* ---- comparing -------------------------------------------------------------------------- */
+/* ---- comparing ---------------------------------------------------------- */
 
 static void
 end_compare(struct incoming_shard *s, int err, const char *text)
@@ -377,7 +377,7 @@ incoming_repair(struct incoming_shard *s, const char *why)
 	return r;
 }
 
-/* ---- the process of a shard ------------------------------------------------------------ */
+/* ---- the process of a shard --------------------------------------------- */
 
 static void
 on_connected(struct control_worker *w)
@@ -553,7 +553,7 @@ incoming_pairs_start(struct control_incoming *in)
 	}
 }
 
-/* ---- the list ------------------------------------------------------------------------- */
+/* ---- the list ----------------------------------------------------------- */
 
 static void
 pair_free(struct control_incoming *in, struct incoming_pair *p, bool remove)

@@ -101,7 +101,7 @@ struct control_incoming {
 	size_t		 leaving;	/* workers that were told to stop */
 };
 
-/* ---- control_incoming.c -------------------------------------------------- */
+/* ---- control_incoming.c ------------------------------------------------- */
 
 struct control_incoming *incoming_hold(struct control_incoming *in);
 void	incoming_release(struct control_incoming **in);
@@ -126,7 +126,7 @@ int	incoming_open_source(struct control_incoming *in, struct err_msg *m);
 /* The link has to know new endpoints or credentials. */
 void	incoming_tell_link(struct control_incoming *in);
 
-/* ---- control_incoming_source.c ------------------------------------------- */
+/* ---- control_incoming_source.c ------------------------------------------ */
 
 /*
  * The masters of the source.  conf: {source, authentication}.  0, or negative
@@ -160,7 +160,7 @@ struct incoming_ask {
 int	incoming_source_call(struct incoming_source *s, struct incoming_ask *q,
 	    struct json_object **out, struct err_msg *m);
 
-/* ---- control_incoming_pairs.c -------------------------------------------- */
+/* ---- control_incoming_pairs.c ------------------------------------------- */
 
 /* MSG_WORKER_PAIRS; the object stays the caller's. */
 void	incoming_pairs_take(struct control_incoming *in,
@@ -193,13 +193,13 @@ int	incoming_repair(struct incoming_shard *s, const char *why);
 	for (map_iter_start(&(in)->pairs, &(it)); map_iter_next(&(it)) && \
 	    ((p) = (it).value, 1); )
 
-/* ---- control_incoming_status.c ------------------------------------------- */
+/* ---- control_incoming_status.c ------------------------------------------ */
 
 /* Entry of link's status about a DB-server of the source, or NULL. */
 struct json_object *incoming_link_server(const struct control_incoming *in,
 	    const char *id);
 
-/* ---- control_incoming_guard.c -------------------------------------------- */
+/* ---- control_incoming_guard.c ------------------------------------------- */
 
 /* Fiber: the own cluster stays read-only and without TTL (R18). */
 void	incoming_guard(void *in);
@@ -207,12 +207,12 @@ void	incoming_guard(void *in);
 int	incoming_unguard(struct control_incoming *in, bool readonly,
 	    struct err_msg *m);
 
-/* ---- control_incoming_stop.c --------------------------------------------- */
+/* ---- control_incoming_stop.c -------------------------------------------- */
 
 /* Fiber: goes on with a stop that is in x.stop. */
 void	incoming_stop_run(void *in);
 
-/* ---- control_incoming_barrier.c ------------------------------------------ */
+/* ---- control_incoming_barrier.c ----------------------------------------- */
 
 /* Give it up: without a word to the source, whose lease ends. */
 void	incoming_barrier_drop(struct control_incoming *in);

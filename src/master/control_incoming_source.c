@@ -45,7 +45,7 @@ struct incoming_source {
 	struct waiting	*waits;
 };
 
-/* ---- making ------------------------------------------------------------------ */
+/* ---- making ------------------------------------------------------------- */
 
 static int
 take_endpoints(struct incoming_source *s, struct json_object *list,
@@ -192,7 +192,7 @@ incoming_source_free(struct incoming_source **sp)
 	release(s);
 }
 
-/* ---- asking ------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------- */
 
 static void
 on_done(void *arg, struct http_result *res)
@@ -322,7 +322,7 @@ incoming_source_call(struct incoming_source *s, struct incoming_ask *q,
 	return r;
 }
 
-/* ---- masters that nobody named ---------------------------------------------------- */
+/* ---- masters that nobody named ------------------------------------------ */
 
 /* For the next leader of ours, who may begin while the named ones are away. */
 static void

@@ -17,7 +17,7 @@
 #define NEVER		"0001-01-01T00:00:00Z"
 #define NS_PER_US	1000
 
-/* ---- shards ---------------------------------------------------------------------- */
+/* ---- shards ------------------------------------------------------------- */
 
 static uint64_t
 number_at(struct json_object *o, const char *name)
@@ -117,7 +117,7 @@ add_shards(struct control_incoming *in, struct json_object *o)
 	json_set(o, "shards", list);
 }
 
-/* ---- all of it --------------------------------------------------------------------- */
+/* ---- all of it ---------------------------------------------------------- */
 
 static void
 add_copy(struct json_object *to, const char *name,
@@ -193,7 +193,7 @@ control_incoming_get(struct control_call *call, struct json_object **out)
 	return 200;
 }
 
-/* ---- tasks ---------------------------------------------------------------------------- */
+/* ---- tasks -------------------------------------------------------------- */
 
 /* 16 characters, the same as long as the task is. */
 static void

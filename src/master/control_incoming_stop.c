@@ -24,7 +24,7 @@
 #define DRAIN_MS		30000
 #define ASK_MS			5000
 
-/* ---- the request -------------------------------------------------------------- */
+/* ---- the request -------------------------------------------------------- */
 
 static int
 check_mode(struct json_object *o, const char *name, struct json_object **out)
@@ -165,7 +165,7 @@ control_incoming_stop(struct control_call *call, struct json_object **out)
 	return status;
 }
 
-/* ---- doing it --------------------------------------------------------------------- */
+/* ---- doing it ----------------------------------------------------------- */
 
 /* With force there is an end to trying. */
 static bool

@@ -16,6 +16,8 @@ src_master_libmaster_a_SOURCES = \
 	src/master/control_incoming_priv.h \
 	src/master/control_incoming_source.c \
 	src/master/control_incoming_status.c \
+	src/master/control_incoming_barrier.h \
+	src/master/control_incoming_steps.c \
 	src/master/control_incoming_stop.c \
 	src/master/control_lead.c \
 	src/master/control_outgoing.c \
