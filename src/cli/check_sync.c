@@ -269,6 +269,7 @@ const struct conf_command cli_check_sync = {
 	.words = "check sync", .tables = tables, .run = run,
 	.summary = "Compare checksums of all shards of both datacenters.",
 	.help = "Talks to a master of the target. Prints the shards that "
-	"differ, and exits with 3 if there are any. Shards that are written "
-	"to differ for a moment without being wrong."
+	"differ, and exits with 3 if there are any. Both sides are compared "
+	"at a snapshot, so the source may be written to meanwhile; what "
+	"differs is repaired."
 };
