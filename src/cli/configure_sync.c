@@ -45,6 +45,8 @@ make_request(const struct conf *c, struct cert_pair *pair, struct buf *ca)
 	json_set_string(auth, "caCertificate", buf_cstr(ca));
 	json_set(o, "source", a);
 	json_set(o, "authentication", auth);
+	if (conf_bool(c, "allow-mass-drop"))
+		json_set_bool(o, "allow-mass-drop", true);
 	text = json_to_text(o);
 	json_object_put(o);
 	return text;
@@ -95,6 +97,9 @@ static const struct conf_option options[] = {
 	  .flags = CONF_REQUIRED | CONF_FILE_PATH | CONF_NO_FILE,
 	  .help = "Client certificate and key that the target's masters show "
 	  "to those of the source." },
+	{ .name = "allow-mass-drop", .type = CONF_BOOL, .flags = CONF_NO_FILE,
+	  .help = "The source has lost more than half of its collections, and "
+	  "that is as it should be: drop them at the target, too." },
 	{ .name = NULL }
 };
 static const struct conf_option *const tables[] = {

@@ -218,6 +218,7 @@ inventory_config(const struct control_incoming *in, struct buf *b)
 
 	(void)str_copy(ic.source, sizeof(ic.source), incoming_source_id(in));
 	ic.first = json_bool_or(in->x, "first", false);
+	ic.allow_mass_drop = json_bool_or(in->x, "allowMassDrop", false);
 	inventory_conf_put(b, &ic);
 }
 
@@ -262,6 +263,23 @@ check_records(struct control_incoming *in)
 	buf_free(&b);
 	free(path);
 	free(dir);
+}
+
+void
+incoming_inventory_restart(struct control_incoming *in)
+{
+	static const char *const  peers[] = {
+		DAEMON_CONTROL_NAME, INCOMING_LINK
+	};
+	struct buf		  b = BUF_INIT;
+
+	if (in->inventory == NULL)
+		return;
+	/* What waits is told anew. */
+	in->has_plan = false;
+	inventory_config(in, &b);
+	control_worker_restart(in->inventory, peers, NITEMS(peers), &b);
+	buf_free(&b);
 }
 
 static void
@@ -431,12 +449,16 @@ changes_failed(struct control_incoming *in)
 	}
 }
 
-/* The first plan was applied: from now on mass drops are asked about (R19). */
+/*
+ * The first plan was applied, or what waited for a permission: from now on mass
+ * drops are asked about (R19).
+ */
 static bool
 first_is_over(const struct control_incoming *in)
 {
-	return in->has_plan && in->plan > 0 &&
-	    json_bool_or(in->x, "first", false);
+	return in->has_plan && in->plan > 0 && in->pending == 0 &&
+	    (json_bool_or(in->x, "first", false) ||
+	    json_bool_or(in->x, "allowMassDrop", false));
 }
 
 static void
@@ -447,6 +469,7 @@ first_was(struct control_incoming *in)
 	if (in->x == NULL)
 		return;
 	json_set_bool(in->x, "first", false);
+	json_set_bool(in->x, "allowMassDrop", false);
 	if (in->inventory == NULL)
 		return;
 	inventory_config(in, &b);
@@ -472,8 +495,11 @@ write_state(struct control_incoming *in)
 		agency_trx_set(&t, INCOMING_KEY "/state", o, 0);
 		any = true;
 	}
-	if ((first = first_is_over(in)))
+	if ((first = first_is_over(in))) {
 		agency_trx_set_text(&t, INCOMING_X "/first", "false", 0);
+		agency_trx_set_text(&t, INCOMING_X "/allowMassDrop", "false",
+		    0);
+	}
 	if (any || first) {
 		in->written_ms = now;
 		if (incoming_write(in, &t, &m) == 0) {

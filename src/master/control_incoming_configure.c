@@ -272,6 +272,40 @@ store_again(struct wish *w)
 	return w->status == 0 ? 0 : -1;
 }
 
+/*
+ * An operator has looked at drops that wait (R19).  The inventory begins anew
+ * with the permission, which ends when nothing waits any more.
+ */
+static int
+allow_drops(struct wish *w)
+{
+	struct control_incoming	*in = w->in;
+	struct agency_trx	 t = AGENCY_TRX_INIT;
+	struct err_msg		 m = { "" };
+
+	agency_trx_set_text(&t, INCOMING_X "/allowMassDrop", "true", 0);
+	if (incoming_write(in, &t, &m) != 0)
+		(void)refuse(w, 503, "%s", m.text);
+	else if (in->active) {
+		log_notice("collections that the source has lost may be "
+		    "dropped, however many");
+		json_set_bool(in->x, "allowMassDrop", true);
+		incoming_inventory_restart(in);
+	}
+	agency_trx_free(&t);
+	return w->status == 0 ? 0 : -1;
+}
+
+/* The same request again. */
+static int
+configure_same(struct wish *w)
+{
+	if (!json_bool_or(w->body, "allow-mass-drop", false) ||
+	    json_bool_or(w->in->x, "allowMassDrop", false))
+		return 0;
+	return allow_drops(w);
+}
+
 /* ---- the call ----------------------------------------------------------- */
 
 /* Endpoints as one string each, so that spellings do not matter. */
@@ -333,7 +367,7 @@ configure(struct wish *w)
 		return refuse(w, 412, "synchronization is being cancelled; "
 		    "wait until it is inactive: precondition failed");
 	if (in->active && is_same(w->body, in->conf))
-		return 0;
+		return configure_same(w);
 	if ((r = check_source(w)) != 0)
 		return r;
 	/* Others may have acted while we waited. */

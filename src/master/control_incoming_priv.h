@@ -119,6 +119,8 @@ void	incoming_set_conf(struct control_incoming *in,
 const char *incoming_source_id(const struct control_incoming *in);
 /* Workers of all kinds stop; wait with incoming_workers_wait(). */
 void	incoming_workers_stop(struct control_incoming *in);
+/* The target's inventory begins anew, with what x says now. */
+void	incoming_inventory_restart(struct control_incoming *in);
 /* 0 or ERR_TIMEOUT, ERR_CANCELLED.  Waits. */
 int	incoming_workers_wait(struct control_incoming *in, uint64_t ms);
 /* in->source from what is stored. */
