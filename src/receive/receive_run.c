@@ -50,6 +50,26 @@ pause_ms(struct receive *r, uint64_t ms)
 
 /* ---- subscribing -------------------------------------------------------- */
 
+/*
+ * More was applied than is recorded.  When the source's server is started again
+ * its log must have all of that, or the copy is ahead of it: so the proof that
+ * goes along is that of the last response that was applied (R5).
+ */
+static void
+prove_applied(struct sync_pos *recorded, const struct sync_pos *applied)
+{
+	if (!applied->has_proof || applied->tick < recorded->tick ||
+	    applied->reboot_id != recorded->reboot_id ||
+	    applied->server_id != recorded->server_id ||
+	    strcmp(applied->server, recorded->server) != 0)
+		return;
+	recorded->has_proof = true;
+	recorded->proof_vpack = applied->proof_vpack;
+	recorded->proof_from = applied->proof_from;
+	recorded->proof_tick = applied->proof_tick;
+	recorded->proof_crc = applied->proof_crc;
+}
+
 static void
 subscribe(struct receive *r)
 {
@@ -71,6 +91,7 @@ subscribe(struct receive *r)
 	s.name = r->conf.name;
 	s.has_record = r->has_record;
 	s.record = r->record.shard;
+	prove_applied(&s.record.pos, &r->last_pos);
 	snprintf(s.target_cid, sizeof(s.target_cid), "%s", r->target.cid);
 	snprintf(s.target_server, sizeof(s.target_server), "%s",
 	    r->target.server);
