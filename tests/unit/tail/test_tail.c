@@ -439,6 +439,48 @@ test_reboot(void)
 	end();
 }
 
+/*
+ * The target has applied more than it has recorded: its proof is of that, and a
+ * log that has lost it proves nothing.
+ */
+static void
+test_proof_ahead(void)
+{
+	struct sink	 a;
+	struct sync_pos	 p;
+	char		*path;
+
+	begin();
+	sink_init(&a, &w, 0);
+	sink_connect(&a, t);
+	UNTIL(a.state == SINK_ON);
+	wal_batch(&w, 0, 3);
+	UNTIL(sink_is_done(&a));
+	p = a.pos;
+	wal_batch(&w, 0, 3);
+	UNTIL(sink_is_done(&a));
+	a.pos.tick = p.tick;
+	sink_crash(&a);
+	tail_down();
+	path = xasprintf("%s/tails/there/PRMR-1", dir);
+	CU_ASSERT_EQUAL(fsx_unlink(path), 0);
+	free(path);
+	conf.reboot_id = 8;
+	tail_up();
+	a.manual = true;
+	sink_connect(&a, t);
+	sink_ask(&a);
+	UNTIL(a.state == SINK_OFF);
+	CU_ASSERT_TRUE(a.evidence.proven);
+	CU_ASSERT_EQUAL(a.evidence.join, p.tick);
+	wal_cut(&w, w.newest - 1);
+	sink_ask(&a);
+	UNTIL(a.state == SINK_OFF);
+	CU_ASSERT_FALSE(a.evidence.proven);
+	sink_crash(&a);
+	end();
+}
+
 /* The log was pruned before it was read. */
 static void
 test_gap(void)
@@ -733,6 +775,7 @@ UNIT_MAIN("tail",
     { "records of a send that is away are held", test_away },
     { "a dropped shard ends its channel", test_ends },
     { "a history is proven after a restart of the server", test_reboot },
+    { "a proof may be of more than the position", test_proof_ahead },
     { "a gap ends the channels, and they begin anew", test_gap },
     { "early lines that are lost with the power are found out",
 	test_lost_with_the_power },
