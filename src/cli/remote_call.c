@@ -304,7 +304,7 @@ describe(const struct remote *r, const struct remote_wait *w,
 		    "--auth.jwt-secret",
 		    words != NULL ? words : "unauthorized");
 	else if (words != NULL)
-		err_set(m, 0, "%.300s (status %d of %.150s)", words,
+		err_set(m, 0, "%.380s (status %d of %.90s)", words,
 		    w->status, endpoint);
 	else
 		err_set(m, 0, "Status %d of %.200s", w->status, endpoint);

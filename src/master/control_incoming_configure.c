@@ -99,6 +99,19 @@ check_request(struct wish *w)
 
 /* ---- the source --------------------------------------------------------- */
 
+/* Which of both does not trust the other. */
+static const char *
+tls_hint(const char *text)
+{
+	if (strstr(text, " alert ") != NULL)
+		return "the client certificate is refused: it has expired, or "
+		    "its signer is not in the source's --server.client-cafile";
+	if (strstr(text, "certificate") != NULL)
+		return "who signed the certificate of the source must be in "
+		    "--source.cacert";
+	return "is that a master of the source?";
+}
+
 /* Reachable, trusted, lets us in, and is one of ours. */
 static int
 ask_source(struct wish *w, struct json_object **info)
@@ -118,9 +131,7 @@ ask_source(struct wish *w, struct json_object **info)
 		return refuse(w, 412, "%s; it is no master that this one can "
 		    "talk to", m.text);
 	if (r == ERR_TLS)
-		return refuse(w, 412, "%s; is it signed by --source.cacert, "
-		    "and does the source know who signed --master.keyfile?",
-		    m.text);
+		return refuse(w, 412, "%.280s; %s", m.text, tls_hint(m.text));
 	return refuse(w, 412, "%s", m.text);
 }
 
