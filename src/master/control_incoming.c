@@ -23,6 +23,8 @@
 
 #define ROUND_MS	1000	/* when nothing wakes us */
 #define ROUND_MIN_MS	50
+/* A round looks at all shards: the more there are, the rarer. */
+#define ROUND_SHARDS_PER_MS	50
 #define LOAD_AGAIN_MS	1000
 #define WRITE_EVERY_MS	1000	/* R28 */
 #define WRITE_MAX	500	/* keys in one transaction */
@@ -591,7 +593,8 @@ incoming_run(void *arg)
 		in->woken = false;
 		round_once(in);
 		if (!in->ended)
-			(void)arango_sleep(&in->cancel, ROUND_MIN_MS);
+			(void)arango_sleep(&in->cancel, ROUND_MIN_MS +
+			    in->nshards / ROUND_SHARDS_PER_MS);
 		if (!in->ended && !in->woken)
 			(void)fiber_cond_wait_until(&in->wake,
 			    loop_now_ms(in->c->loop) + ROUND_MS);
