@@ -24,7 +24,7 @@
 static void	on_second(void *arg);
 static void	on_joins(void *arg);
 
-/* ---- the object ------------------------------------------------------------------- */
+/* ---- the object --------------------------------------------------------- */
 
 static void
 reader_init(struct tail *t, struct tail_reader *rd, bool live)
@@ -126,7 +126,7 @@ tail_free(struct tail **tp)
 	free(t);
 }
 
-/* ---- connections ------------------------------------------------------------------ */
+/* ---- connections -------------------------------------------------------- */
 
 void
 tail_take_send(struct tail *t, const char *name, int fd)
@@ -209,7 +209,7 @@ tail_server_is(struct tail *t, const char *url, uint64_t reboot_id)
 	(void)fiber_cond_broadcast(&t->wake);
 }
 
-/* ---- status ----------------------------------------------------------------------- */
+/* ---- status ------------------------------------------------------------- */
 
 void
 tail_set_state(struct tail *t, enum tail_state state, const char *why)
@@ -327,7 +327,7 @@ on_second(void *arg)
 		worker_status(t->w, tail_status(t));
 }
 
-/* ---- the worker ------------------------------------------------------------------- */
+/* ---- the worker --------------------------------------------------------- */
 
 static int
 on_server(struct msg_in *in)

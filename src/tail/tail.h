@@ -32,7 +32,7 @@ int	tail_conf_get(struct rbuf *m, struct tail_conf *c);
 
 int	tail_main(struct member *m, const struct worker_conf *conf);
 
-/* ---- the conversation with a send ---------------------------------------- */
+/* ---- the conversation with a send --------------------------------------- */
 
 /*
  * A send has one channel, so nothing but ASK and JOIN names it.

@@ -15,7 +15,7 @@
 /* Nothing was measured yet: a small document. */
 #define TICK_BYTES	256
 
-/* ---- the hold --------------------------------------------------------------------- */
+/* ---- the hold ----------------------------------------------------------- */
 
 static void
 on_hold(void *arg, int err, const char *why)
@@ -110,8 +110,8 @@ tail_hold_check(struct tail *t)
 		percent = hold_percent(t, tick);
 	if (percent >= 50 && !t->hold_warned)
 		log_warning("%u%% of what may be held of the log is held, "
-		    "from tick %" PRIu64 " on%s%s", percent, tick, ch != NULL ? ", for " : "", ch != NULL ? ch->cuid :
-		    "");
+		    "from tick %" PRIu64 " on%s%s", percent, tick,
+		    ch != NULL ? ", for " : "", ch != NULL ? ch->cuid : "");
 	t->hold_warned = percent >= 40 && (t->hold_warned || percent >= 50);
 	/* We ourselves are too far behind: read on, but hold nothing. */
 	if (ch == NULL && (percent >= 100) != t->hold_given_up) {
@@ -124,7 +124,7 @@ tail_hold_check(struct tail *t)
 	tail_hold_update(t);
 }
 
-/* ---- the history ------------------------------------------------------------------ */
+/* ---- the history -------------------------------------------------------- */
 
 static void
 point_of_route(struct arango_tail_point *p, const struct route_point *rp)
@@ -310,7 +310,7 @@ settle(struct tail *t)
 	return 0;
 }
 
-/* ---- the driver ------------------------------------------------------------------- */
+/* ---- the driver --------------------------------------------------------- */
 
 static bool
 load(struct tail *t)

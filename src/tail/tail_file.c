@@ -36,7 +36,7 @@ file_dir(const struct tail *t)
 	return xasprintf("%s/tails/%s", t->data_dir, t->conf.target);
 }
 
-/* ---- writing ---------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 static void
 put_floors(const struct tail *t, struct buf *b)
@@ -137,7 +137,8 @@ tail_file_save(struct tail *t)
 		return 0;
 	t->saved_ms = loop_now_ms(t->loop);
 	hold = make(t, &b);
-	if (b.len != t->saved.len || memcmp(b.data, t->saved.data, b.len) != 0) {
+	if (b.len != t->saved.len ||
+	    memcmp(b.data, t->saved.data, b.len) != 0) {
 		path = xasprintf("%s/tails/%s/%s", t->data_dir,
 		    t->conf.target, t->conf.server);
 		r = fsx_replace(path, b.data, b.len, 0600);
@@ -159,7 +160,7 @@ tail_file_save(struct tail *t)
 	return 0;
 }
 
-/* ---- reading ---------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------ */
 
 static uint64_t
 exception_of(const struct route_checkpoint *cp, uint32_t id)

@@ -12,7 +12,7 @@
 
 #define NAME_MAX_BYTES	256
 
-/* ---- ASK -------------------------------------------------------------------------- */
+/* ---- ASK ---------------------------------------------------------------- */
 
 static void
 ask_free(struct tail_ask *a)
@@ -95,7 +95,7 @@ on_ask(struct msg_in *in)
 	return 0;
 }
 
-/* ---- JOIN ------------------------------------------------------------------------- */
+/* ---- JOIN --------------------------------------------------------------- */
 
 static void
 say_behind(struct tail_row *row, uint64_t tick)
@@ -237,7 +237,7 @@ on_join(struct msg_in *in)
 	return 0;
 }
 
-/* ---- ACK, BLOCK ------------------------------------------------------------------- */
+/* ---- ACK, BLOCK --------------------------------------------------------- */
 
 static int
 on_ack(struct msg_in *in)
@@ -281,7 +281,7 @@ on_block(struct msg_in *in)
 	return 0;
 }
 
-/* ---- the connection ---------------------------------------------------------------- */
+/* ---- the connection ----------------------------------------------------- */
 
 static const struct msg_rule	 rules[] = {
 	{ MSG_TAIL_ASK_REQ, 1, 9, TAIL_MESSAGE_MAX, on_ask },

@@ -19,7 +19,7 @@
 /* The server was read so long ago: we say nothing. */
 #define SILENT_MS		10000
 
-/* ---- which time belongs to a tick ------------------------------------------------- */
+/* ---- which time belongs to a tick --------------------------------------- */
 
 /* In thinner steps the longer it is: a day needs no more memory. */
 static void
@@ -92,7 +92,7 @@ tail_time_of(const struct tail *t, uint64_t tick)
 	return 0;
 }
 
-/* ---- watermarks ------------------------------------------------------------------- */
+/* ---- watermarks --------------------------------------------------------- */
 
 uint64_t
 tail_mark_tick(struct tail *t)

@@ -76,8 +76,8 @@ struct tail_row {
 	 * was seen for it then.  So nothing is between last and the reader. */
 	uint64_t		 known, last;
 	uint64_t		 join_tick;
-	uint64_t		 base;		/* what its target builds on: must
-						 * be in the proven history */
+	uint64_t		 base;		/* what its target builds on:
+						 * must be in the history */
 
 	/* Lines of the present response. */
 	struct buf		 out;		/* flags byte, whole lines */
@@ -110,7 +110,7 @@ struct tail_reader {
 	bool			 reading;	/* within a response */
 	unsigned		 pauses;
 	uint64_t		 from;		/* of the present request */
-	uint64_t		 meet;		/* refill: where live was before it */
+	uint64_t		 meet;		/* refill: where live was */
 	struct tail_rows	 touched;	/* got something of it */
 	struct tail_rows	 earlies;	/* row->early is us */
 	/*
@@ -200,11 +200,11 @@ struct tail {
 	uint64_t		 server_id;
 	uint64_t		 newest;	/* tick of the server */
 	bool			 at_end;	/* nothing behind the point */
-	uint64_t		 rounds;	/* responses that said so since it
-						 * moved */
+	uint64_t		 rounds;	/* responses without more
+						 * since it moved */
 	uint64_t		 good_ms;	/* last whole response */
 	bool			 gap;		/* the reader found one */
-	bool			 begun;		/* at the end of the log, anew */
+	bool			 begun;		/* anew, at the end */
 	/*
 	 * A history was lost that was read in this start of the server:
 	 * positions of it and of earlier ones prove nothing, even where their
@@ -228,7 +228,7 @@ struct tail {
 	uint64_t		 hold_tick;	/* of the durable checkpoint */
 	uint64_t		 hold_all_ms;	/* until then everything */
 	bool			 hold_failed, hold_warned, hold_given_up;
-	uint64_t		 read_bytes, read_ticks;	/* their ratio */
+	uint64_t		 read_bytes, read_ticks;	/* ratio */
 
 	TAILQ_HEAD(, tail_conn)	 conns;
 	TAILQ_HEAD(, tail_ask)	 asks;

@@ -17,7 +17,7 @@
 /* So long an answer of wal/range is good for all who ask. */
 #define RANGE_MS	1000
 
-/* ---- lineage ---------------------------------------------------------------------- */
+/* ---- lineage ------------------------------------------------------------ */
 
 void
 tail_lineage_add(struct tail *t, uint64_t reboot_id, uint64_t tick)
@@ -69,7 +69,7 @@ lineage_has(const struct tail *t, const struct sync_pos *p, uint64_t *join)
 	return false;
 }
 
-/* ---- channels that have to be repaired -------------------------------------------- */
+/* ---- channels that have to be repaired ---------------------------------- */
 
 static size_t
 floor_key(char *key, size_t size, const char *db, const char *cuid)
@@ -155,7 +155,7 @@ tail_floors_free(struct tail *t)
 	map_free(&t->floors, free);
 }
 
-/* ---- evidence --------------------------------------------------------------------- */
+/* ---- evidence ----------------------------------------------------------- */
 
 bool
 tail_is_idle_since(struct tail *t, const char *db, const char *cuid,

@@ -17,7 +17,7 @@
 /* The longest document is 1 GiB as a request; escaped it may be longer. */
 #define LINE_MAX_BYTES	((size_t)1536 * 1024 * 1024)
 
-/* ---- lines that went out early ---------------------------------------------------- */
+/* ---- lines that went out early ------------------------------------------ */
 
 static void
 early_forget(struct tail_rows *rows)
@@ -82,7 +82,7 @@ early_broken(struct tail_reader *rd)
 	}
 }
 
-/* ---- callbacks of both ------------------------------------------------------------- */
+/* ---- callbacks of both -------------------------------------------------- */
 
 static void
 detour(struct tail_row *row)
@@ -249,9 +249,9 @@ refill_done(struct tail_reader *rd, const struct arango_tail_done *d)
 		t->refill_wait_ms = loop_now_ms(t->loop) +
 		    TAIL_REFILL_WAIT_MS;
 	/*
-	 * The live stream may stand behind ticks that the log never shows, where
-	 * no other reader comes to: who has reached the end of the log after
-	 * that has read as much.
+	 * The live stream may stand behind ticks that the log never shows,
+	 * where no other reader comes to: who has reached the end of the log
+	 * after that has read as much.
 	 */
 	if (!d->more && rd->meet != 0 && d->server_tick >= rd->meet)
 		from = MAX(from, rd->meet);
@@ -363,7 +363,7 @@ on_request(void *arg, uint64_t from)
 		tail_rewound(t, from);
 }
 
-/* ---- readers ------------------------------------------------------------------------- */
+/* ---- readers ------------------------------------------------------------ */
 
 void
 tail_reader_start(struct tail_reader *rd, const struct arango_tail_point *p)
@@ -412,7 +412,7 @@ tail_reader_pause(struct tail_reader *rd, unsigned why, bool on)
 		arango_tail_resume(rd->tail);
 }
 
-/* Does somebody have to take what it has, before the catch-up goes on for it? */
+/* Does somebody have to take what it has before the catch-up goes on? */
 static bool
 somebody_drains(const struct tail *t)
 {

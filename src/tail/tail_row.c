@@ -129,7 +129,7 @@ tail_rows_gone(struct tail *t, enum tail_end_why why, const char *sentence)
 		tail_row_gone(row, why, sentence);
 }
 
-/* ---- to the send ----------------------------------------------------------------- */
+/* ---- to the send -------------------------------------------------------- */
 
 static bool
 is_refill(const struct tail_row *row)
@@ -191,7 +191,7 @@ say_state(struct tail_row *row, const char *why)
 	tail_row_send(row, MSG_TAIL_STATE, &b);
 }
 
-/* ---- lines ------------------------------------------------------------------------ */
+/* ---- lines -------------------------------------------------------------- */
 
 /* Buffers go round: a busy channel allocates nothing per response. */
 static void
@@ -321,7 +321,7 @@ tail_row_drop_lines(struct tail_row *row)
 		row->again = true;
 }
 
-/* ---- detached, away, joined ------------------------------------------------------- */
+/* ---- detached, away, joined --------------------------------------------- */
 
 void
 tail_row_detach(struct tail_row *row, enum route_why why)
@@ -417,7 +417,7 @@ tail_row_joined(void *arg, struct route_channel *ch)
 	tail_row_noted(row, 0);
 }
 
-/* ---- watermarks -------------------------------------------------------------------- */
+/* ---- watermarks --------------------------------------------------------- */
 
 /* Records up to need exist; before `from` there is nothing new. */
 void
@@ -443,7 +443,7 @@ tail_row_noted(struct tail_row *row, uint64_t tick)
 		unlink_pending(row);
 }
 
-/* ---- who is too slow ---------------------------------------------------------------- */
+/* ---- who is too slow ---------------------------------------------------- */
 
 static void
 drain_row(struct tail_row *row, uint64_t now)

@@ -71,7 +71,7 @@ end(void)
 	CU_ASSERT_TRUE(cond);						\
 } while (0)
 
-/* ---- one thing at a time ---------------------------------------------------------- */
+/* ---- one thing at a time ------------------------------------------------ */
 
 static void
 test_stream(void)
@@ -632,7 +632,7 @@ test_file(void)
 	CU_ASSERT_EQUAL(fsx_remove_tree(dir), 0);
 }
 
-/* ---- everything at once ----------------------------------------------------------- */
+/* ---- everything at once ------------------------------------------------- */
 
 #define SINKS	6
 

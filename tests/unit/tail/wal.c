@@ -14,7 +14,7 @@
 #include "unit.h"
 #include "wal.h"
 
-/* ---- the log ---------------------------------------------------------------------- */
+/* ---- the log ------------------------------------------------------------ */
 
 static uint64_t
 query(const struct http_req *req, const char *name, uint64_t dflt)
@@ -227,7 +227,7 @@ wal_last(const struct wal *w, unsigned channel, uint64_t tick)
 	return 0;
 }
 
-/* ---- a send ----------------------------------------------------------------------- */
+/* ---- a send ------------------------------------------------------------- */
 
 static void
 wrong(struct sink *s, const char *what)
@@ -554,7 +554,7 @@ sink_is_done(const struct sink *s)
 	return true;
 }
 
-/* ---- watermarks ------------------------------------------------------------------- */
+/* ---- watermarks --------------------------------------------------------- */
 
 static int
 on_mark(struct peer *p, const struct frame *f, void *arg)

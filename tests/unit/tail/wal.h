@@ -33,7 +33,7 @@ struct wal {
 	uint64_t	 server_id;
 	size_t		 chunk;			/* bytes of a response */
 	size_t		 filler;		/* bytes of a document */
-	unsigned	 break_one_in;		/* responses that break off; 0 */
+	unsigned	 break_one_in;		/* responses break; 0 */
 	unsigned	 broken;		/* so many did */
 	bool		 down;
 	uint64_t	 held;			/* UINT64_MAX: never */
@@ -74,7 +74,8 @@ struct sink {
 	uint64_t	 join_tick, joined, noted, behind;
 	bool		 detached;
 	bool		 was_again, was_more;
-	unsigned	 lines, ends, empty_ends, gone, behinds, detaches, snapshots, wrong;
+	unsigned	 lines, ends, empty_ends, gone, behinds, detaches;
+	unsigned	 snapshots, wrong;
 	uint8_t		 gone_why;
 };
 
