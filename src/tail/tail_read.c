@@ -233,7 +233,9 @@ live_done(struct tail_reader *rd, const struct arango_tail_done *d)
 	tail_time_note(t, t->at_end ? t->point.from : d->server_tick,
 	    clock_wall_us() - d->elapsed_us);
 	tail_set_state(t, TAIL_RUNNING, NULL);
+	/* but it waits for no slow one */
 	tail_reader_pause(rd, TAIL_PAUSE_MEET, t->refill.tail != NULL &&
+	    (t->refill.pauses & TAIL_PAUSE_SLOW) == 0 &&
 	    route_should_meet(t->route));
 	tail_joins(t);
 	tail_refill_step(t);

@@ -507,6 +507,8 @@ tail_drain(void *arg)
 		tail_row_detach(ch->arg, ROUTE_WHY_SPILL_OLD);
 	tail_reader_pause(&t->live, TAIL_PAUSE_SLOW, slow[0]);
 	tail_reader_pause(&t->refill, TAIL_PAUSE_SLOW, slow[1]);
+	if (slow[1])
+		tail_reader_pause(&t->live, TAIL_PAUSE_MEET, false);
 	tail_reader_pause(&t->live, TAIL_PAUSE_FULL, route_is_full(t->route));
 	tail_reader_pause(&t->refill, TAIL_PAUSE_FULL,
 	    route_is_full(t->route));
