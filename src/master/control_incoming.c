@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fsx.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -291,6 +292,7 @@ workers_start(struct control_incoming *in)
 
 	check_records(in);
 	in->running = true;
+	in->since_us = clock_wall_us();
 	in->link_ms = loop_now_ms(in->c->loop);
 	if (in->source == NULL && incoming_open_source(in, &m) != 0)
 		log_error("synchronization: %s; configure it again", m.text);

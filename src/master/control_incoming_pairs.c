@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "arango/topology.h"
+#include "base/clock.h"
 #include "base/fsx.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -497,6 +498,7 @@ start_shard(struct incoming_shard *s)
 	(void)str_copy(rc.coll, sizeof(rc.coll), p->coll);
 	rc.lineage = p->lineage;
 	receive_conf_put(&b, &rc);
+	s->since_us = clock_wall_us();
 	s->w = control_worker_start(c, name, DAEMON_RECEIVE, peers,
 	    NITEMS(peers), &b, &shard_ops, s);
 	buf_free(&b);

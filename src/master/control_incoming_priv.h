@@ -50,6 +50,7 @@ struct incoming_shard {
 	uint32_t	 index;
 	char		*name;		/* "db/coll/3" */
 	struct control_worker *w;	/* NULL: not started yet */
+	uint64_t	 since_us;	/* started */
 	bool		 told;		/* it knows target */
 	struct worker_target target;
 	/* A place to repair. */
@@ -80,6 +81,7 @@ struct control_incoming {
 
 	/* While active and not cancelling. */
 	bool		 running;	/* workers were started */
+	uint64_t	 since_us;	/* ... then */
 	struct incoming_source *source;
 	struct control_worker *link, *inventory;
 	bool		 has_plan;	/* inventory has told pairs */

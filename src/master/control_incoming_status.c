@@ -209,7 +209,7 @@ set_id(struct json_object *o, const char *name)
 
 static struct json_object *
 task_info(const struct control_incoming *in, const struct control_worker *w,
-    const char *type, struct json_object **task)
+    const char *type, uint64_t since_us, struct json_object **task)
 {
 	struct json_object	*o = json_object_new_object();
 	struct json_object	*a = json_object_new_object();
@@ -221,7 +221,7 @@ task_info(const struct control_incoming *in, const struct control_worker *w,
 	json_set_bool(*task, "persistent", true);
 	json_set(o, "task", *task);
 	json_set_string(a, "worker_id", in->c->id);
-	json_set_string(a, "created_at", clock_format_s(clock_wall_us(), at));
+	json_set_string(a, "created_at", clock_format_s(since_us, at));
 	json_set_uint(a, "counter", w->generation);
 	json_set(o, "assignment", a);
 	return o;
@@ -242,7 +242,8 @@ control_incoming_get_tasks(struct control_call *call,
 		return status;
 	list = json_object_new_array();
 	if (in->inventory != NULL) {
-		o = task_info(in, in->inventory, "receive-inventory", &task);
+		o = task_info(in, in->inventory, "receive-inventory",
+		    in->since_us, &task);
 		json_object_array_add(list, o);
 	}
 	INCOMING_EACH_PAIR(in, it, p) {
@@ -250,7 +251,7 @@ control_incoming_get_tasks(struct control_call *call,
 			if (p->shards[i].w == NULL)
 				continue;
 			o = task_info(in, p->shards[i].w, "receive-shard",
-			    &task);
+			    p->shards[i].since_us, &task);
 			json_set_string(task, "database", p->db);
 			json_set_string(task, "collection", p->coll);
 			json_set_int(task, "shardIndex", i);
