@@ -14,6 +14,7 @@ happens, none is left behind.
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -603,10 +604,24 @@ class Pair:
         print(f"# {s.get('status')}: {n}")
 
 
+CRASH = re.compile(r"Sanitizer|runtime error:|killed by SIG(?:SEGV|ABRT|BUS|ILL|FPE)")
+
+
+def no_process_has_crashed(p):
+    """Whoever dies is started again, and everything else may be well: so the
+    logs are looked at."""
+    found = []
+    for m in p.ka.masters + p.kb.masters:
+        with open(m.log, errors="replace") as f:
+            found += [f"{m.name}: {x.strip()[:300]}" for x in f if CRASH.search(x)]
+    assert not found, f"{len(found)} lines: " + "; ".join(found[:10])
+
+
 def run_all(prefix, tests, pair, seconds=180):
     """Runs fn(pair) for each test in TAP and ends the program.  When the time
     is over, what is left has failed; so has everything when the pair did not
     start.  The logs are shown once, at the first failure."""
+    tests = [*tests, no_process_has_crashed]
     t = Tap(len(tests))
     began = time.monotonic()
     explained = False
@@ -614,7 +629,8 @@ def run_all(prefix, tests, pair, seconds=180):
         with pair as p:
             for fn in tests:
                 name = f"{prefix}: {fn.__name__.replace('_', ' ')}"
-                if time.monotonic() - began > seconds * SLOW:
+                if time.monotonic() - began > seconds * SLOW and \
+                        fn is not no_process_has_crashed:
                     t.run(name, late, seconds)
                     continue
                 good = t.run(name, fn, p)
