@@ -7,6 +7,7 @@ UNIT_LIBS = tests/lib/libtest.a $(FOUNDATION_LIBS) $(EXTERNAL_LIBS) $(CUNIT_LIBS
 
 include tests/unit/base/local.mk
 include tests/unit/ev/local.mk
+include tests/unit/ipc/local.mk
 include tests/unit/json/local.mk
 include tests/unit/vpack/local.mk
 include tests/unit/metrics/local.mk

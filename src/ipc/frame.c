@@ -93,12 +93,57 @@ drop_used(struct frame_parser *p)
 		buf_free(&p->in);
 }
 
+/* Of the frame that begins here, its header included; 0 when that is not
+ * known, or wrong: next_frame() tells. */
+static size_t
+frame_bytes(const struct frame_parser *p, const uint8_t *at, size_t n)
+{
+	struct frame_header	 h;
+
+	if (n < FRAME_HEADER_BYTES || frame_get_header(at, &h) != 0 ||
+	    h.length > p->max_message)
+		return 0;
+	return FRAME_HEADER_BYTES + h.length;
+}
+
 void
 frame_parser_feed(struct frame_parser *p, const void *data, size_t n)
 {
+	size_t	 whole;
+
 	drop_used(p);
-	if (p->failed == 0)
-		buf_append(&p->in, data, n);
+	if (p->failed != 0)
+		return;
+	/* The rest of a long frame will follow: grow once. */
+	if (p->in.len == 0 && (whole = frame_bytes(p, data, n)) > n)
+		buf_reserve(&p->in, whole);
+	buf_append(&p->in, data, n);
+}
+
+size_t
+frame_parser_lacks(const struct frame_parser *p)
+{
+	size_t	 have = p->in.len - p->used, whole;
+
+	if (p->failed != 0 || have == 0)
+		return 0;
+	whole = frame_bytes(p, p->in.data + p->used, have);
+	return whole > have ? whole - have : 0;
+}
+
+uint8_t *
+frame_parser_space(struct frame_parser *p)
+{
+	drop_used(p);
+	buf_reserve(&p->in, frame_parser_lacks(p));
+	return p->in.data + p->in.len;
+}
+
+void
+frame_parser_filled(struct frame_parser *p, size_t n)
+{
+	bug_unless(n <= p->in.cap - p->in.len);
+	p->in.len += n;
 }
 
 /* Add the part to the message that is being put together. */

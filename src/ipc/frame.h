@@ -86,6 +86,15 @@ struct frame_parser {
 void	frame_parser_init(struct frame_parser *p, size_t max_message);
 void	frame_parser_feed(struct frame_parser *p, const void *data, size_t n);
 /*
+ * How many bytes the frame that has begun still lacks: 0 when none has, or
+ * nothing is known of it yet.  frame_parser_space() is where they go, so that
+ * they can be read to their place; n of them came there.  After the first
+ * message of what was fed has been asked for, and only while more is lacking.
+ */
+size_t	frame_parser_lacks(const struct frame_parser *p);
+uint8_t	*frame_parser_space(struct frame_parser *p);
+void	frame_parser_filled(struct frame_parser *p, size_t n);
+/*
  * 1 and a message (valid until the next call of any of these functions), 0
  * when more bytes are needed, or negative: ERR_TOO_BIG, ERR_PROTOCOL, -ENOMEM.
  * After an error the stream is lost, and every further call gives the same.

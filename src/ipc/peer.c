@@ -1,7 +1,6 @@
 /* peer.c - a connection to another process: queue, descriptors, one end */
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +21,10 @@
 #define PEER_READ_BYTES		65536
 #define PEER_READS_PER_CALL	4
 #define PEER_FDS_MAX		8
+/* A message of so many bytes is worth a system call of its own: what is lacking
+ * of it is read to its place, what the kernel takes of it is written from
+ * there. */
+#define PEER_LONG_BYTES		((size_t)16 * 1024)
 
 /* A descriptor goes with the byte at this offset of the whole output. */
 struct out_fd {
@@ -210,19 +213,121 @@ peer_next_id(struct peer *p)
 	return p->next_id;
 }
 
+/* What was written is dropped when room is needed, and not by each write. */
+static void
+out_make_room(struct peer *p, size_t n)
+{
+	if (n + FRAME_HEADER_BYTES > p->out.cap - p->out.len &&
+	    p->out_used > p->out.len / 2) {
+		buf_consume(&p->out, p->out_used);
+		p->out_used = 0;
+	}
+}
+
+static void
+out_append(struct peer *p, const void *data, size_t n)
+{
+	out_make_room(p, n);
+	buf_append(&p->out, data, n);
+}
+
+/* All is written.  Idle connections keep nothing. */
+static void
+out_empty(struct peer *p)
+{
+	buf_free(&p->out);
+	p->out_used = 0;
+}
+
+/*
+ * Write a message of one frame, and what is queued in front of it, from where
+ * they are.  Returns how much of the message was written, its header included.
+ * What goes wrong is left to handle_output(), as no callback comes from here.
+ */
+static size_t
+write_through(struct peer *p, uint8_t head[FRAME_HEADER_BYTES],
+    const struct iovec *iov, int n)
+{
+	struct iovec	 v[PEER_IOV_MAX + 2];
+	struct msghdr	 m;
+	size_t		 queued = peer_queued_bytes(p), front;
+	ssize_t		 sent;
+
+	memset(&m, 0, sizeof(m));
+	v[0].iov_base = p->out.data + p->out_used;
+	v[0].iov_len = queued;
+	v[1].iov_base = head;
+	v[1].iov_len = FRAME_HEADER_BYTES;
+	memcpy(v + 2, iov, (size_t)n * sizeof(*iov));
+	m.msg_iov = queued != 0 ? v : v + 1;
+	m.msg_iovlen = (size_t)n + (queued != 0 ? 2 : 1);
+	sent = sendmsg(p->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (sent <= 0)
+		return 0;
+	p->out_total += (size_t)sent;
+	front = MIN((size_t)sent, queued);
+	p->out_used += front;
+	if (p->out_used == p->out.len)
+		out_empty(p);
+	return (size_t)sent - front;
+}
+
+static void
+queue_long(struct peer *p, const struct frame_header *h,
+    const struct iovec *iov, int n)
+{
+	uint8_t	 head[FRAME_HEADER_BYTES];
+	size_t	 done;
+	int	 i;
+
+	frame_put_header(head, h);
+	done = write_through(p, head, iov, n);
+	if (done < sizeof(head)) {
+		out_append(p, head + done, sizeof(head) - done);
+		done = 0;
+	} else
+		done -= sizeof(head);
+	for (i = 0; i < n; i++) {
+		if (done < iov[i].iov_len)
+			out_append(p, (uint8_t *)iov[i].iov_base + done,
+			    iov[i].iov_len - done);
+		done -= MIN(done, iov[i].iov_len);
+	}
+}
+
 static int
 queue_message(struct peer *p, uint16_t type, uint32_t id, uint16_t flags,
-    const void *payload, size_t len)
+    const struct iovec *iov, int n)
 {
 	struct frame_header	 h = { 0, type, flags, p->generation, id };
+	struct buf		 joined = BUF_INIT;
+	size_t			 len = 0;
+	int			 i;
 
+	bug_unless(n >= 0 && n <= PEER_IOV_MAX);
+	for (i = 0; i < n; i++)
+		len += iov[i].iov_len;
 	if (p->fd == -1 || p->broken)
 		return ERR_CLOSED;
 	if (peer_queued_bytes(p) > 4 * p->high)
 		return -ENOBUFS;
 	log_trace("%s: send %s id %u, %zu bytes", p->name, msg_name(type),
 	    (unsigned)id, len);
-	frame_encode(&p->out, &h, payload, len);
+	if (p->is_socket && flags == 0 && len >= PEER_LONG_BYTES &&
+	    len <= FRAME_PAYLOAD_MAX_BYTES && p->n_out_fds == 0 &&
+	    peer_queued_bytes(p) < PEER_LONG_BYTES) {
+		h.length = (uint32_t)len;
+		queue_long(p, &h, iov, n);
+	} else if (n == 1) {
+		out_make_room(p, len);
+		frame_encode(&p->out, &h, iov[0].iov_base, len);
+	} else {
+		for (i = 0; i < n; i++)
+			buf_append(&joined, iov[i].iov_base, iov[i].iov_len);
+		out_make_room(p, len);
+		frame_encode(&p->out, &h, joined.data, len);
+		buf_free(&joined);
+	}
 	if (peer_queued_bytes(p) > p->high)
 		p->was_full = true;
 	peer_rewatch(p);
@@ -233,13 +338,22 @@ int
 peer_send(struct peer *p, uint16_t type, uint32_t id, const void *payload,
     size_t len)
 {
-	return queue_message(p, type, id, 0, payload, len);
+	struct iovec	 iov = { (void *)(uintptr_t)payload, len };
+
+	return queue_message(p, type, id, 0, &iov, 1);
+}
+
+int
+peer_send_iov(struct peer *p, uint16_t type, uint32_t id,
+    const struct iovec *iov, int n)
+{
+	return queue_message(p, type, id, 0, iov, n);
 }
 
 int
 peer_send_buf(struct peer *p, uint16_t type, uint32_t id, struct buf *b)
 {
-	int	 r = queue_message(p, type, id, 0, b->data, b->len);
+	int	 r = peer_send(p, type, id, b->data, b->len);
 
 	buf_free(b);
 	return r;
@@ -249,11 +363,12 @@ int
 peer_send_fd(struct peer *p, uint16_t type, uint32_t id, const void *payload,
     size_t len, int fd)
 {
+	struct iovec	 iov = { (void *)(uintptr_t)payload, len };
 	uint64_t	 at = p->out_total + peer_queued_bytes(p);
 	int		 r;
 
 	bug_unless(p->is_socket);
-	r = queue_message(p, type, id, FRAME_FD, payload, len);
+	r = queue_message(p, type, id, FRAME_FD, &iov, 1);
 	if (r != 0) {
 		close(fd);
 		return r;
@@ -408,13 +523,8 @@ write_queue(struct peer *p)
 		p->out_used += (size_t)n;
 		p->out_total += (size_t)n;
 	}
-	if (p->out_used == p->out.len) {
-		buf_free(&p->out);	/* idle connections keep nothing */
-		p->out_used = 0;
-	} else if (p->out_used > p->out.len / 2) {
-		buf_consume(&p->out, p->out_used);
-		p->out_used = 0;
-	}
+	if (p->out_used == p->out.len)
+		out_empty(p);
 	return 0;
 }
 
@@ -523,7 +633,8 @@ deliver_all(struct peer *p)
 static void
 handle_input(struct peer *p)
 {
-	uint8_t	 data[PEER_READ_BYTES];
+	uint8_t	 data[PEER_READ_BYTES], *to;
+	size_t	 size;
 	ssize_t	 n;
 	int	 i, r;
 
@@ -533,7 +644,13 @@ handle_input(struct peer *p)
 		return;
 	}
 	for (i = 0; i < PEER_READS_PER_CALL; i++) {
-		n = read_some(p, data, sizeof(data));
+		to = data;
+		size = frame_parser_lacks(&p->parser);
+		if (size >= PEER_LONG_BYTES)
+			to = frame_parser_space(&p->parser);
+		else
+			size = sizeof(data);
+		n = read_some(p, to, size);
 		if (n == -1) {
 			if (errno == EINTR)
 				continue;
@@ -548,13 +665,16 @@ handle_input(struct peer *p)
 			    ERR_CLOSED : ERR_TRUNCATED);
 			return;
 		}
-		frame_parser_feed(&p->parser, data, (size_t)n);
+		if (to == data)
+			frame_parser_feed(&p->parser, data, (size_t)n);
+		else
+			frame_parser_filled(&p->parser, (size_t)n);
 		if ((r = deliver_all(p)) != 0) {
 			if (p->fd != -1)
 				lose(p, r);
 			return;
 		}
-		if (p->fd == -1 || p->paused || (size_t)n < sizeof(data))
+		if (p->fd == -1 || p->paused || (size_t)n < size)
 			return;
 	}
 }

@@ -14,12 +14,15 @@
  * - callbacks come from peer_handle() (the loop) and from nowhere else, never
  *   from inside peer_send();  the peer may be freed from any of them.
  *
- * Output is queued.  peer_has_room() turns false above the high water mark;
+ * Output is queued; of a long message as much as the kernel takes at once is
+ * written by peer_send(), without a copy.  peer_has_room() turns false above the high water mark;
  * room() is called once the queue has fallen below the low one.  A sender that
  * does not look gets -ENOBUFS at four times the high mark.
  */
 #ifndef IPC_PEER_H
 #define IPC_PEER_H
+
+#include <sys/uio.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +37,7 @@ struct peer;
 #define PEER_HIGH_BYTES		(1024 * 1024)
 #define PEER_LOW_BYTES		(256 * 1024)
 #define PEER_MESSAGE_MAX_BYTES	(1024 * 1024)
+#define PEER_IOV_MAX		4
 
 struct peer_ops {
 	/* 0, or negative when the message is bad. */
@@ -73,6 +77,9 @@ uint32_t peer_next_id(struct peer *p);
  */
 int	peer_send(struct peer *p, uint16_t type, uint32_t id,
 	    const void *payload, size_t len);
+/* The same in up to PEER_IOV_MAX pieces, one behind the other. */
+int	peer_send_iov(struct peer *p, uint16_t type, uint32_t id,
+	    const struct iovec *iov, int n);
 /* The same with the bytes of b, which is emptied. */
 int	peer_send_buf(struct peer *p, uint16_t type, uint32_t id,
 	    struct buf *b);
