@@ -15,9 +15,9 @@
  *   from inside peer_send();  the peer may be freed from any of them.
  *
  * Output is queued; of a long message as much as the kernel takes at once is
- * written by peer_send(), without a copy.  peer_has_room() turns false above the high water mark;
- * room() is called once the queue has fallen below the low one.  A sender that
- * does not look gets -ENOBUFS at four times the high mark.
+ * written by peer_send(), without a copy.  peer_has_room() turns false above
+ * the high water mark; room() is called once the queue has fallen below the low
+ * one.  A sender that does not look gets -ENOBUFS at four times the high mark.
  */
 #ifndef IPC_PEER_H
 #define IPC_PEER_H
