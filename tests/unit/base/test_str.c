@@ -291,6 +291,7 @@ static void
 test_crc32c_pieces(void)
 {
 	uint8_t		 b[1000];
+	static uint8_t	 lanes[10000 + 9];
 	uint32_t	 whole;
 	size_t		 i, cut;
 
@@ -303,6 +304,12 @@ test_crc32c_pieces(void)
 		    sizeof(b) - cut), whole);
 	b[500] ^= 1;
 	CU_ASSERT_NOT_EQUAL(crc32c(0, b, sizeof(b)), whole);
+	for (i = 0; i < sizeof(lanes); i++)
+		lanes[i] = (uint8_t)(i * i * 13 + i / 7);
+	for (i = 0; i < sizeof(lanes) - 9; i += 97)
+		CU_ASSERT_EQUAL(crc32c((uint32_t)i, lanes + i % 9,
+		    sizeof(lanes) - 9 - i), crc32c_table((uint32_t)i,
+		    lanes + i % 9, sizeof(lanes) - 9 - i));
 }
 
 /* --- random -------------------------------------------------------------- */
