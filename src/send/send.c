@@ -369,8 +369,10 @@ send_main(struct member *m, const struct worker_conf *conf)
 	struct send	*s = xcalloc(1, sizeof(*s));
 	struct rbuf	 b = { m->config, m->config_len };
 
-	/* Fixed, or the first large block that is freed raises it. */
+	/* Fixed, or the first large block that is freed raises it.  Pieces come
+	 * and go all the time: the timer trims, not each free(). */
 	(void)mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+	(void)mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
 	s->w = worker_new(m, conf, &ops, s);
 	if (send_conf_get(&b, &s->conf) != 0)
 		worker_done(s->w, PROC_EXIT_PROTOCOL, "its configuration "

@@ -54,14 +54,18 @@ say(struct talk *t, uint64_t epoch, uint64_t end, const void *head,
     size_t nhead, const void *p, size_t n)
 {
 	struct buf	*b = &t->s->out;
+	struct iovec	 iov[2];
 	size_t		 len;
 
 	buf_reset(b);
 	channel_record_put(b, epoch, end);
 	buf_append(b, head, nhead);
-	buf_append(b, p, n);
-	len = b->len;
-	talk_say(t, MSG_CH_RECORD, b);
+	iov[0].iov_base = b->data;
+	iov[0].iov_len = b->len;
+	iov[1].iov_base = (void *)(uintptr_t)p;
+	iov[1].iov_len = n;
+	len = b->len + n;
+	talk_say_iov(t, MSG_CH_RECORD, iov, n == 0 ? 1 : 2);
 	t->sent += len;
 	t->s->records++;
 	t->s->bytes += len;

@@ -278,6 +278,8 @@ int	talk_message(struct talk *t, const struct frame *f);
 void	talk_changed(struct talk *t);
 /* Down; dropped when the talk is dead. */
 void	talk_say(struct talk *t, uint16_t type, struct buf *b);
+void	talk_say_iov(struct talk *t, uint16_t type, const struct iovec *iov,
+	    int n);
 
 /* send_deliver.c */
 void	deliver_begin(struct talk *t, uint64_t epoch, uint64_t offset,

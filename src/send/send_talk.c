@@ -74,10 +74,18 @@ talk_forget(struct send *s, const char *reason)
 void
 talk_say(struct talk *t, uint16_t type, struct buf *b)
 {
+	struct iovec	 iov = { b->data, b->len };
+
+	talk_say_iov(t, type, &iov, 1);
+}
+
+void
+talk_say_iov(struct talk *t, uint16_t type, const struct iovec *iov, int n)
+{
 	struct send	*s = t->s;
 
 	if (!t->dead && s->api != NULL)
-		(void)peer_send(s->api, type, t->id, b->data, b->len);
+		(void)peer_send_iov(s->api, type, t->id, iov, n);
 }
 
 void
