@@ -14,9 +14,6 @@
 #include "http/server.h"
 #include "http/tls.h"
 
-#define CURL_IO_BYTES		(512L * 1024)
-#define ANSWER_HEADER_MAX_BYTES	((size_t)1024 * 1024)
-
 static int	on_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
 		    void *fdarg);
 static int	on_timer(CURLM *multi, long ms, void *arg);

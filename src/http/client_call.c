@@ -14,7 +14,11 @@
 #include "http/server.h"
 #include "http/tls.h"
 
-#define CURL_IO_BYTES		(512L * 1024)
+/* libcurl allocates these anew for each call: what is streamed is worth a large
+ * one; what is sent is copied there, and should still be in the cache then. */
+#define CURL_STREAM_BYTES	(512L * 1024)
+#define CURL_ANSWER_BYTES	(64L * 1024)
+#define CURL_UPLOAD_BYTES	(128L * 1024)
 #define ANSWER_HEADER_MAX_BYTES	((size_t)1024 * 1024)
 
 /* ---- callbacks of a call ------------------------------------------------ */
@@ -269,7 +273,7 @@ set_body(struct http_call *call)
 		curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
 	if (strcmp(method, "HEAD") != 0)
 		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, method);
-	curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, CURL_IO_BYTES);
+	curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, CURL_UPLOAD_BYTES);
 }
 
 static void
@@ -287,7 +291,8 @@ set_transport(struct http_call *call)
 	    (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, CURL_IO_BYTES);
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, o->on_data != NULL ?
+	    CURL_STREAM_BYTES : CURL_ANSWER_BYTES);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
 	    (long)o->connect_timeout_ms);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)o->total_timeout_ms);

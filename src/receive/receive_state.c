@@ -1,5 +1,6 @@
 /* receive_state.c - steps, what is recorded, what is shown */
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,6 +192,7 @@ receive_quiet(struct receive *r)
 	r->fold = fold_new(NULL);
 	r->docs_fold = fold_new(NULL);
 	fold_set_floor(r->fold, r->floor);
+	(void)malloc_trim(0);
 }
 
 /* Was a former process killed with a request under way? */
