@@ -1,4 +1,5 @@
 /* api.c - the HTTPS server of a master */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "ev/loop.h"
 
 #define FILE_MAX_BYTES	((size_t)4 * 1024 * 1024)
+#define KEEP_BYTES	(2 * 1024 * 1024)
 
 struct asked {
 	struct api	*api;
@@ -354,6 +356,10 @@ api_main(struct member *m)
 
 	if ((r = daemon_child_begin(m)) != 0)
 		return r;
+	/* Messages of some 100 KiB come and go all the time: their pages stay
+	 * here. */
+	(void)mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
+	(void)mallopt(M_TRIM_THRESHOLD, 2 * KEEP_BYTES);
 	a->m = m;
 	a->conf = daemon_conf_of(m);
 	a->loop = m->child->loop;

@@ -1,4 +1,5 @@
 /* link.c - the process link: its life, and what control says; see link.h */
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "link/link_priv.h"
 
 #define TICK_MS			1000
+#define KEEP_BYTES		(2 * 1024 * 1024)
 #define REMOTE_MAX_BYTES	((size_t)8 * 1024 * 1024)
 #define MASTER_PORT		8629
 #define ENDPOINT_MAX_BYTES	2048
@@ -175,6 +177,10 @@ link_main(struct member *m, const struct worker_conf *conf)
 	if ((r = link_conf_get(&body, &l->conf)) != 0)
 		return proc_child_fail(m->child, PROC_EXIT_START, "its "
 		    "configuration cannot be read: %s", err_text(r));
+	/* Messages of some 100 KiB come and go all the time: their pages stay
+	 * here. */
+	(void)mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
+	(void)mallopt(M_TRIM_THRESHOLD, 2 * KEEP_BYTES);
 	TAILQ_INIT(&l->lanes);
 	l->w = worker_new(m, conf, &ops, l);
 	l->loop = worker_loop(l->w);
