@@ -91,7 +91,7 @@ serve_tail(struct wal *w, struct http_req *req)
 	    rand_below(w->break_one_in) == 0) {
 		w->broken++;
 		/* whole lines, but fewer than the header says */
-		len = rand_below((uint32_t)len);
+		len -= rand_below((uint32_t)len / 2 + 1);
 		while (len > 0 && b.data[len - 1] != '\n')
 			len--;
 		included++;
