@@ -51,9 +51,11 @@ test_queue_names(void)
 static void
 test_queue_names_back(void)
 {
-	static const char *const dbs[] = { "_system", "a.b.c", "\xc3\xa4",
+	static const char	 long_name[] =
 	    "0123456789012345678901234567890123456789012345678901234567890"
-	    "123456789012345678901234567890123456789012345678901234567890" };
+	    "123456789012345678901234567890123456789012345678901234567890";
+	static const char *const dbs[] = { "_system", "a.b.c", "\xc3\xa4",
+	    long_name };
 	struct queue_channel	 q = { .cid = 4711, .shard = 12 };
 	char			 name[QUEUE_NAME_BYTES];
 	uint64_t		 cid;
