@@ -72,6 +72,9 @@ static void	on_resume(void *arg);
 struct peer *
 peer_new(int fd, const char *name, const struct peer_ops *ops, void *arg)
 {
+	/* A whole frame, with what the kernel counts for itself: a process
+	 * does not wake up twice for each. */
+	const int	 room = FRAME_MAX_BYTES;
 	struct peer	*p = xcalloc(1, sizeof(*p));
 	struct stat	 st;
 
@@ -85,6 +88,9 @@ peer_new(int fd, const char *name, const struct peer_ops *ops, void *arg)
 	p->low = PEER_LOW_BYTES;
 	p->high = PEER_HIGH_BYTES;
 	frame_parser_init(&p->parser, PEER_MESSAGE_MAX_BYTES);
+	if (p->is_socket)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room,
+		    sizeof(room));
 	(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	return p;
