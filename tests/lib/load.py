@@ -206,10 +206,14 @@ class Writer(threading.Thread):
             raise Refused(repr(r))
         trx = r.json["result"]["id"]
         h = {"x-arango-trx-id": trx}
-        for _ in range(self.rng.randrange(1, 4)):
-            self.ask("POST", path + "&overwriteMode=replace", self.docs(5), h)
-            self.ask("DELETE", path, [d["_key"] for d in self.docs(2)], h)
         end = f"/_db/{db}/_api/transaction/{trx}"
+        try:
+            for _ in range(self.rng.randrange(1, 4)):
+                self.ask("POST", path + "&overwriteMode=replace", self.docs(5), h)
+                self.ask("DELETE", path, [d["_key"] for d in self.docs(2)], h)
+        except Refused:
+            self.ask("DELETE", end)     # a barrier waits for who stays open
+            raise
         if self.rng.random() < 0.7:
             self.ask("PUT", end)
             return "committed transaction"
