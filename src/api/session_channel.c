@@ -17,6 +17,9 @@
 #include "ipc/messages.h"
 #include "ipc/peer.h"
 
+/* Why a subscription ends that a sender has slept over. */
+#define ASLEEP		"it was asleep"
+
 #define KEY_SIZE	(SESSION_CLUSTER_SIZE + 260)
 
 static char *
@@ -39,7 +42,7 @@ row_free(struct row *row)
 
 	if (row->sender != NULL)
 		row->sender->row = NULL;
-	else
+	else if (!row->dormant)
 		TAILQ_REMOVE(&row->s->all->wanted, row, next);
 	(void)map_del_u64(&row->s->numbers, row->number);
 	channel_name_text(&row->name, text);
@@ -66,13 +69,22 @@ row_close(struct row *row, const char *why)
 	row_free(row);
 }
 
+/* To a sender; counted, see sender_sleeps(). */
+static int
+say(struct sender *x, uint16_t type, uint32_t id, const void *p, size_t len)
+{
+	x->said++;
+	return peer_send(x->peer, type, id, p, len);
+}
+
 static void
 say_close(struct sender *x, uint32_t id, const char *why)
 {
 	struct buf	 b = BUF_INIT;
 
 	put_str(&b, why);
-	(void)peer_send_buf(x->peer, MSG_CH_CLOSE, id, &b);
+	(void)say(x, MSG_CH_CLOSE, id, b.data, b.len);
+	buf_free(&b);
 }
 
 void
@@ -135,7 +147,7 @@ sessions_say_wanted(struct api_sessions *all, uint64_t now_ms)
 static void
 pass_up(struct row *row, uint16_t type, const void *payload, size_t len)
 {
-	if (peer_send(row->sender->peer, type, row->id, payload, len) == 0)
+	if (say(row->sender, type, row->id, payload, len) == 0)
 		return;
 	row_close(row, "the process that sends this shard takes no messages");
 }
@@ -209,6 +221,11 @@ subscribe(struct session *s, const struct frame *f)
 		pass_up(row, f->type, f->payload, f->len);
 		return 0;
 	}
+	if (row->dormant) {
+		row->dormant = false;
+		row->want_ms = 0;
+		TAILQ_INSERT_TAIL(&s->all->wanted, row, next);
+	}
 	buf_reset(&row->kept);
 	buf_append(&row->kept, f->payload, f->len);
 	x = map_get(&s->all->senders, sender_key(s->target, &row->name, key));
@@ -262,10 +279,12 @@ session_take(struct session *s, const struct frame *f)
 	if (row == NULL || row->id != f->id)
 		return 0;
 	if (row->sender != NULL)
-		(void)peer_send(row->sender->peer, f->type, f->id, f->payload,
-		    f->len);
+		(void)say(row->sender, f->type, f->id, f->payload, f->len);
 	if (f->type == MSG_CH_CLOSE)
 		row_free(row);
+	else if (row->dormant && f->type != MSG_CH_CREDIT &&
+	    f->type != MSG_CH_COMMIT)
+		row_close(row, ASLEEP);
 	return 0;
 }
 
@@ -284,23 +303,53 @@ sender_begin(struct sender *x)
 	if (old != NULL && old->row != NULL)
 		row_close(old->row, "the process that sends this shard was "
 		    "replaced");
-	if (s != NULL && (row = session_find_row(s, &x->name)) != NULL)
+	if (s == NULL || (row = session_find_row(s, &x->name)) == NULL)
+		return;
+	/* It knows nothing of that subscription. */
+	if (row->dormant)
+		row_close(row, ASLEEP);
+	else
 		give_sender(row, x);
 }
 
-void
-sender_end(struct sender *x)
+static void
+forget_name(struct sender *x)
 {
 	char	 key[KEY_SIZE];
 
-	stream_forget(x);
-	if (x->row != NULL)
-		row_close(x->row, "the process that sends this shard ended");
 	if (!x->known)
 		return;
 	sender_key(x->target, &x->name, key);
 	if (map_get(&x->all->senders, key) == x)
 		(void)map_del(&x->all->senders, key);
+}
+
+void
+sender_sleeps(struct sender *x, uint64_t got)
+{
+	struct row	*row = x->row;
+
+	stream_forget(x);
+	forget_name(x);
+	if (row == NULL)
+		return;
+	/* Something was on its way to it. */
+	if (got != x->said) {
+		row_close(row, ASLEEP);
+		return;
+	}
+	x->row = NULL;
+	row->sender = NULL;
+	row->dormant = true;
+}
+
+void
+sender_end(struct sender *x)
+{
+	stream_forget(x);
+	if (x->row != NULL)
+		row_close(x->row, "the process that sends this shard ended");
+	forget_name(x);
 }
 
 /* It is on the stream, or nobody listens: either way it is known (R21). */
@@ -313,7 +362,7 @@ note(struct sender *x, const struct frame *f)
 
 	if ((r = get_u64(&m, &tick)) != 0 || (r = get_end(&m)) != 0)
 		return r;
-	r = peer_send(x->peer, MSG_SEND_NOTED, f->id, f->payload, f->len);
+	r = say(x, MSG_SEND_NOTED, f->id, f->payload, f->len);
 	return r == -ENOBUFS ? r : 0;
 }
 

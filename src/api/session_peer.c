@@ -148,12 +148,28 @@ on_hello(struct sender *x, const struct frame *f)
 	return 0;
 }
 
+/* u64 messages that it has got */
+static int
+on_sleep(struct sender *x, const struct frame *f)
+{
+	struct rbuf	 m = { f->payload, f->len };
+	uint64_t	 got;
+	int		 r;
+
+	if ((r = get_u64(&m, &got)) != 0 || (r = get_end(&m)) != 0)
+		return r;
+	sender_sleeps(x, got);
+	return 0;
+}
+
 static int
 on_sender_message(struct peer *p, const struct frame *f, void *arg)
 {
 	struct sender	*x = arg;
 
-	return x->known ? sender_take(x, f) : on_hello(x, f);
+	if (!x->known)
+		return on_hello(x, f);
+	return f->type == MSG_SEND_SLEEP ? on_sleep(x, f) : sender_take(x, f);
 }
 
 static void

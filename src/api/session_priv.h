@@ -42,7 +42,9 @@ struct row {
 	uint32_t	 number;	/* of the channel */
 	uint32_t	 id;		/* of the subscription */
 	struct channel_name name;
-	struct sender	*sender;	/* NULL: it is waited for */
+	struct sender	*sender;	/* NULL: it is waited for, */
+	bool		 dormant;	/* or it sleeps (R24), and everything
+					 * it had was sent */
 	struct buf	 kept;		/* SUBSCRIBE, while it is waited for */
 	uint64_t	 want_ms;	/* control was told */
 	TAILQ_ENTRY(row) next;		/* while it is waited for */
@@ -56,6 +58,7 @@ struct sender {
 	char		 target[SESSION_CLUSTER_SIZE];
 	struct channel_name name;
 	struct row	*row;		/* NULL: nobody listens */
+	uint64_t	 said;		/* messages to it */
 	struct stream	*paused;	/* in its list */
 	TAILQ_ENTRY(sender) next;
 };
@@ -123,6 +126,8 @@ struct row *session_find_row(const struct session *s,
 void	sender_begin(struct sender *x);
 /* It is gone. */
 void	sender_end(struct sender *x);
+/* It leaves and comes back; it has got so many messages. */
+void	sender_sleeps(struct sender *x, uint64_t got);
 /* A message of it for the other side. */
 int	sender_take(struct sender *x, const struct frame *f);
 /* Tell control what is wanted and was not said for a while. */

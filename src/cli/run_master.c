@@ -88,6 +88,11 @@ static const struct conf_option	options[] = {
 	  .max = 600000, .arg = "DURATION",
 	  .help = "How long ago a write must have been answered before the "
 	      "source may forget it: ArangoDB answers before it is on disk." },
+	{ .name = "shard.idle-timeout", .type = CONF_DURATION, .def = "60s",
+	  .max = INT64_C(31536000000), .arg = "DURATION",
+	  .help = "How long nothing must be written to a shard before its "
+	      "processes leave; they come back with the next write.  0: "
+	      "never." },
 	{ .name = "data.dir", .type = CONF_STRING, .flags = CONF_FILE_PATH,
 	  .arg = "DIR", .group = "Process",
 	  .help = "Directory of this master.  Without it: $STATE_DIRECTORY, "
@@ -243,6 +248,8 @@ run(const struct conf *c, void *context)
 		.max_initial_sync = (uint32_t)conf_int(c,
 		    "worker.max-initial-sync-tasks"),
 		.settle_ms = (uint32_t)conf_duration_ms(c, "apply.settle"),
+		.idle_ms = (uint64_t)conf_duration_ms(c,
+		    "shard.idle-timeout"),
 		.version = PACKAGE_VERSION,
 		.build = x->build
 	};

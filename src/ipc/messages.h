@@ -121,11 +121,16 @@
 	/* source inventory to api, link to target inventory: u64 version of	\
 	 * the Plan, bytes JSON (sync/structure.h) */			\
 	X(MSG_WORKER_STRUCTURE,		0x0614)				\
-	/* worker: empty; nothing to do, may I leave?  u64 last sequence */ \
+	/* send, receive: u64 tick of the last record; nothing to do for long,	\
+	 * may I leave (R24)? */					\
 	X(MSG_WORKER_LEAVE_REQ,		0x0616)				\
+	/* control: bool */						\
 	X(MSG_WORKER_LEAVE_ANS,		0x0617)				\
 	/* control to receive: str why; repair, whatever was recorded */ \
 	X(MSG_WORKER_REPAIR,		0x0618)				\
+	/* send, receive, after MSG_WORKER_LEAVE_ANS(true): bool; it has told	\
+	 * its other peers and can be stopped; or something came, it stays */ \
+	X(MSG_WORKER_LEFT,		0x061a)				\
 									\
 	/* send: str db, str cuid, bool, struct sync_pos */		\
 	X(MSG_TAIL_ASK_REQ,		0x0700)				\
@@ -153,6 +158,14 @@
 	/* tail to send: u64 tick: records up to it exist and come later; to be	\
 	 * noted like a response (tail/tail.h) */			\
 	X(MSG_TAIL_BEHIND,		0x0712)				\
+	/* control to tail: str db, str cuid: its send has left and comes back	\
+	 * when it is wanted; "", "": that were all of them (tail/tail.h) */ \
+	X(MSG_TAIL_ASLEEP,		0x0714)				\
+	/* tail to control: str db, str cuid: that send is wanted; said again	\
+	 * every two seconds while it does not come */			\
+	X(MSG_TAIL_WANT,		0x0716)				\
+	/* control to tail: str db, str cuid: nobody comes for it */	\
+	X(MSG_TAIL_NOBODY,		0x0718)				\
 	/* send to api, first of all: str target, str db, u64 cid, u32 shard */ \
 	X(MSG_SEND_HELLO,		0x0720)				\
 	/* api to send: u64 tick: what was said by MSG_CH_QUEUED is on its way,	\
@@ -162,6 +175,16 @@
 	X(MSG_LINK_UP,			0x0724)				\
 	/* receive to link: u64 tick that is applied, bool stalled */	\
 	X(MSG_LINK_APPLIED,		0x0726)				\
+	/* send to api: u64 messages that it has got of api: it leaves, and	\
+	 * comes back when there is something */			\
+	X(MSG_SEND_SLEEP,		0x0728)				\
+	/* receive to link: u64 messages that it has got of link: the same */ \
+	X(MSG_LINK_SLEEP,		0x072a)				\
+	/* link to control: str db, u64 cid, u32 shard: a receive that has left	\
+	 * is wanted; said again every two seconds while it does not come */ \
+	X(MSG_LINK_WANT,		0x072c)				\
+	/* control to link: the same: it does not come back */		\
+	X(MSG_LINK_NOBODY,		0x072e)				\
 									\
 	/* The id of these is the subscription; sync/channel.h. */	\
 	X(MSG_CH_SUBSCRIBE,		0x0800)				\

@@ -19,9 +19,11 @@
 #define ENDPOINT_MAX_BYTES	2048
 
 static int	on_remote(struct msg_in *);
+static int	on_nobody(struct msg_in *);
 
 static const struct msg_rule	 from_control[] = {
 	{ MSG_WORKER_REMOTE, 1, 12, REMOTE_MAX_BYTES, on_remote },
+	{ MSG_LINK_NOBODY, 1, 16, 512, on_nobody },
 	{ 0, 0, 0, 0, NULL }
 };
 
@@ -121,6 +123,19 @@ on_remote(struct msg_in *in)
 	return 0;
 }
 
+static int
+on_nobody(struct msg_in *in)
+{
+	struct channel_name	 name;
+	int			 r;
+
+	if ((r = channel_name_get(&in->body, &name)) != 0 ||
+	    (r = get_end(&in->body)) != 0)
+		return r;
+	link_lane_nobody(in->ctx, &name);
+	return 0;
+}
+
 /* ---- life ------------------------------------------------------------------ */
 
 static void
@@ -160,6 +175,7 @@ on_tick(void *arg)
 
 	link_session_tick(l, now);
 	link_mark_tick(l, now);
+	link_lanes_tick(l, now);
 	link_status(l);
 }
 

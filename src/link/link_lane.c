@@ -15,9 +15,110 @@
 #include "ipc/peer.h"
 #include "ipc/rules.h"
 #include "link/link_priv.h"
+#include "worker/worker.h"
 
 /* ENOBUFS is at four times of it, beyond what all of them may have. */
 #define LANE_HIGH_BYTES		((size_t)32 * 1024 * 1024)
+/* Control is told so often of one that is wanted. */
+#define WANT_MS			2000
+
+/* ---- sleep ----------------------------------------------------------------- */
+
+static void
+say_want(struct lane *lane, uint64_t now_ms)
+{
+	struct peer	*control = worker_control(lane->l->w);
+	struct buf	 b = BUF_INIT;
+
+	lane->want_ms = now_ms;
+	if (control == NULL || !peer_has_room(control))
+		return;
+	channel_name_put(&b, &lane->name);
+	(void)peer_send_buf(control, MSG_LINK_WANT, 0, &b);
+	buf_free(&b);
+}
+
+/* There is something for it: until it has it nothing more is known. */
+static void
+want(struct lane *lane)
+{
+	lane->live = false;
+	link_mark_stall(lane->mark);
+	if (lane->wanted)
+		return;
+	lane->wanted = true;
+	say_want(lane, loop_now_ms(lane->l->loop));
+}
+
+void
+link_lanes_tick(struct link *l, uint64_t now_ms)
+{
+	struct lane	*lane;
+
+	TAILQ_FOREACH(lane, &l->lanes, next)
+		if (lane->wanted && now_ms - lane->want_ms >= WANT_MS)
+			say_want(lane, now_ms);
+}
+
+static void
+say_close(struct lane *lane, const char *why)
+{
+	struct buf	 b = BUF_INIT;
+
+	if (lane->subscribed) {
+		put_str(&b, why);
+		link_put(lane->l, MSG_CH_CLOSE, lane->number, lane->id,
+		    b.data, b.len);
+	}
+	buf_free(&b);
+}
+
+/* Not from a callback of its own connection. */
+static void
+lane_free(struct lane *lane)
+{
+	struct link	*l = lane->l;
+
+	(void)map_del_u64(&l->numbers, lane->number);
+	TAILQ_REMOVE(&l->lanes, lane, next);
+	l->down_bytes -= lane->counted;
+	if (lane->peer != NULL)
+		peer_free(&lane->peer);
+	free(lane);
+}
+
+/* u64 messages that it has got; the last word of the receive. */
+static int
+sleeps(struct lane *lane, const struct frame *f)
+{
+	struct rbuf	 m = { f->payload, f->len };
+	uint64_t	 got;
+	int		 r;
+
+	if ((r = get_u64(&m, &got)) != 0 || (r = get_end(&m)) != 0)
+		return r;
+	if (lane->asleep || lane->mark == NULL || lane->mark->lane != lane)
+		return 0;	/* it was replaced */
+	lane->asleep = true;
+	/* Something was on its way to it. */
+	if (got != lane->said || !lane->subscribed)
+		want(lane);
+	return 0;
+}
+
+void
+link_lane_nobody(struct link *l, const struct channel_name *name)
+{
+	struct lane	*lane = link_mark_lane(l, name);
+	struct mark	*k;
+
+	if (lane == NULL || !lane->asleep)
+		return;
+	say_close(lane, "the shard is not synchronized any more");
+	k = lane->mark;
+	lane_free(lane);
+	link_mark_leave(l, k, false);
+}
 
 /* ---- up -------------------------------------------------------------------- */
 
@@ -26,6 +127,7 @@ subscribe(struct lane *lane, const struct frame *f)
 {
 	struct channel_subscribe s;
 	struct rbuf		 m = { f->payload, f->len };
+	struct lane		*old;
 	char			 a[256], b[256];
 	int			 r;
 
@@ -39,7 +141,12 @@ subscribe(struct lane *lane, const struct frame *f)
 	lane->id = f->id;
 	lane->live = false;
 	lane->subscribed = lane->l->phase == LINK_UP;
+	old = link_mark_lane(lane->l, &lane->name);
 	lane->mark = link_mark_get(lane->l, lane);
+	if (old != NULL && old != lane && old->asleep) {
+		say_close(old, "the process that receives this shard is back");
+		lane_free(old);
+	}
 	return 0;
 }
 
@@ -66,9 +173,13 @@ on_lane_message(struct peer *p, const struct frame *f, void *arg)
 	struct link	*l = lane->l;
 	int		 r;
 
+	if (lane->asleep)
+		return 0;
 	switch (f->type) {
 	case MSG_LINK_APPLIED:
 		return applied(lane, f);
+	case MSG_LINK_SLEEP:
+		return sleeps(lane, f);
 	case MSG_CH_SUBSCRIBE:
 		if ((r = subscribe(lane, f)) != 0)
 			return r;
@@ -107,6 +218,7 @@ say_up(struct lane *lane, bool up)
 {
 	uint8_t	 b = up;
 
+	lane->said++;
 	(void)peer_send(lane->peer, MSG_LINK_UP, 0, &b, 1);
 }
 
@@ -115,23 +227,21 @@ on_lane_lost(struct peer *p, int why, void *arg)
 {
 	struct lane	*lane = arg;
 	struct link	*l = lane->l;
-	struct buf	 b = BUF_INIT;
 
 	if (why != ERR_CLOSED)
 		log_warning("%s: %s", peer_name(p), err_text(why));
-	if (lane->subscribed) {
-		put_str(&b, "the process that receives this shard ended");
-		link_put(l, MSG_CH_CLOSE, lane->number, lane->id, b.data,
-		    b.len);
-		buf_free(&b);
+	lane->peer = NULL;
+	peer_free(&p);
+	if (lane->asleep) {
+		l->down_bytes -= lane->counted;
+		lane->counted = 0;
+		lane->paused = false;
+		return;
 	}
+	say_close(lane, "the process that receives this shard ended");
 	if (lane->mark != NULL && lane->mark->lane == lane)
 		link_mark_leave(l, lane->mark, lane->subscribed);
-	(void)map_del_u64(&l->numbers, lane->number);
-	TAILQ_REMOVE(&l->lanes, lane, next);
-	l->down_bytes -= lane->counted;
-	peer_free(&p);
-	free(lane);
+	lane_free(lane);
 }
 
 static const struct peer_ops	 lane_ops = {
@@ -166,7 +276,12 @@ link_lanes_up(struct link *l, bool up)
 	TAILQ_FOREACH(lane, &l->lanes, next) {
 		lane->subscribed = lane->live = false;
 		link_mark_stall(lane->mark);
-		say_up(lane, up);
+		if (!lane->asleep)
+			say_up(lane, up);
+		else if (up)
+			want(lane);	/* its source knows nothing of it */
+		else
+			lane->wanted = false;
 	}
 	link_lanes_resume(l);
 }
@@ -410,6 +525,11 @@ take_channel(struct link *l, const struct frame *f)
 		return 0;
 	if ((r = look_at(l, lane, f)) != 0)
 		return r;
+	if (lane->asleep) {
+		want(lane);
+		return 0;
+	}
+	lane->said++;
 	r = peer_send(lane->peer, f->type, f->id, f->payload, f->len);
 	if (r == ERR_CLOSED)
 		return 0;		/* we are about to be told */

@@ -115,6 +115,15 @@ link_mark_get(struct link *l, struct lane *lane)
 	return k;
 }
 
+struct lane *
+link_mark_lane(struct link *l, const struct channel_name *name)
+{
+	char		 text[256];
+	struct mark	*k = map_get(&l->marks, channel_name_text(name, text));
+
+	return k == NULL ? NULL : k->lane;
+}
+
 static void
 forget_mark(struct link *l, struct mark *k)
 {
@@ -301,14 +310,16 @@ static void
 add_counters(const struct link *l, struct json_object *o)
 {
 	struct lane	*lane;
-	size_t		 n = 0, subscribed = 0;
+	size_t		 n = 0, subscribed = 0, asleep = 0;
 
 	TAILQ_FOREACH(lane, &l->lanes, next) {
 		n++;
+		asleep += lane->asleep;
 		subscribed += lane->subscribed;
 	}
 	json_set_uint(o, "channels", n);
 	json_set_uint(o, "subscribed", subscribed);
+	json_set_uint(o, "asleep", asleep);
 	json_set_uint(o, "live_bytes", l->live.bytes);
 	json_set_uint(o, "bulk_bytes", l->bulk.bytes);
 	json_set_uint(o, "up_bytes", l->up_bytes);

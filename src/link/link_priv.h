@@ -80,10 +80,17 @@ struct mark {
 	uint64_t	 left_ms;	/* lane: gone since */
 };
 
-/* A receive. */
+/*
+ * A receive.  One that sleeps (R24) keeps its lane without a connection: its
+ * channel goes on as it was until something comes for it, which is dropped;
+ * then it is stalled, and control starts the receive, which subscribes anew.
+ */
 struct lane {
 	struct link	*l;
-	struct peer	*peer;
+	struct peer	*peer;		/* NULL: asleep, and gone */
+	bool		 asleep, wanted;
+	uint64_t	 want_ms;	/* control was told */
+	uint64_t	 said;		/* messages to it */
 	uint32_t	 number;	/* of its channel: its own for good */
 	bool		 named;
 	struct channel_name name;
@@ -185,6 +192,10 @@ void	link_lane_connect(struct link *l, const char *name, int fd);
 void	link_inventory_connect(struct link *l, const char *name, int fd);
 /* The session is there, or gone. */
 void	link_lanes_up(struct link *l, bool up);
+/* Tell control again who is wanted and has not come. */
+void	link_lanes_tick(struct link *l, uint64_t now_ms);
+/* It does not come back. */
+void	link_lane_nobody(struct link *l, const struct channel_name *name);
 /* Room to go up again. */
 void	link_lanes_resume(struct link *l);
 /*
@@ -199,6 +210,8 @@ bool	link_has_room(struct link *l);
 /* link_mark.c */
 void	link_mark_init(struct link *l);
 struct mark *link_mark_get(struct link *l, struct lane *lane);
+/* The lane of that channel, or NULL. */
+struct lane *link_mark_lane(struct link *l, const struct channel_name *name);
 /* Its receive is gone; in the midst of a subscription, or after its end. */
 void	link_mark_leave(struct link *l, struct mark *k, bool subscribed);
 /* 0, ERR_TOO_BIG (more servers than there can be), ERR_FORMAT (its id). */

@@ -93,11 +93,32 @@ incoming_write(struct control_incoming *in, struct agency_trx *t,
 
 /* ---- link and inventory ------------------------------------------------- */
 
+/* A new process knows nothing of receives that sleep. */
 static void
 on_link_connected(struct control_worker *w)
 {
 	incoming_tell_link(w->owner);
+	incoming_pairs_wake(w->owner);
 }
+
+static int
+on_link_want(struct msg_in *msg)
+{
+	struct control_worker	*w = msg->ctx;
+	struct channel_name	 name;
+	int			 r;
+
+	if ((r = channel_name_get(&msg->body, &name)) != 0 ||
+	    (r = get_end(&msg->body)) != 0)
+		return r;
+	incoming_shard_wanted(w->owner, &name);
+	return 0;
+}
+
+static const struct msg_rule	 from_link[] = {
+	{ MSG_LINK_WANT, 1, 16, 512, on_link_want },
+	{ 0, 0, 0, 0, NULL }
+};
 
 static void
 on_link_status(struct control_worker *w)
@@ -146,7 +167,8 @@ on_pairs(struct msg_in *msg)
 }
 
 static const struct control_worker_ops	 link_ops = {
-	.connected = on_link_connected, .status = on_link_status,
+	.rules = from_link, .connected = on_link_connected,
+	.status = on_link_status,
 	.changed = on_changed, .gone = on_gone
 };
 

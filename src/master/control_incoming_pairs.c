@@ -68,7 +68,7 @@ incoming_shard_state(const struct incoming_shard *s)
 		return SHARD_STATE_INITIALIZING;
 	if (s->w->state == PROC_FAILED)
 		return SHARD_STATE_FAILED;
-	if (s->w->peer == NULL)
+	if (s->w->peer == NULL && !control_worker_is_resting(s->w))
 		return SHARD_STATE_INITIALIZING;
 	word = control_worker_word(s->w, "state");
 	for (i = 0; i < SHARD_STATE_COUNT; i++)
@@ -85,7 +85,8 @@ incoming_shard_error(const struct incoming_shard *s)
 
 	if (s->w == NULL)
 		return "";
-	if (s->w->state != PROC_READY || s->w->peer == NULL)
+	if (!control_worker_is_resting(s->w) &&
+	    (s->w->state != PROC_READY || s->w->peer == NULL))
 		return s->w->sentence;
 	word = control_worker_word(s->w, "error");
 	return word;
@@ -327,6 +328,49 @@ incoming_compare_cancel(struct control_incoming *in)
 	}
 }
 
+/*
+ * Its process may sleep, or be about to: until it is back as it was.  Takes
+ * that off *ms.  The shard may be gone when it has failed.
+ */
+static int
+rouse(struct incoming_shard *s, uint64_t *ms, struct incoming_compare *cmp)
+{
+	struct control_incoming	*in = s->in;
+	uint64_t		 since = loop_now_ms(in->c->loop), now = since;
+	char			*db, *coll;
+	uint32_t		 index = s->index;
+	int			 r = 0;
+
+	if (!s->w->may_leave && !control_worker_is_resting(s->w))
+		return 0;
+	db = xstrdup(s->pair->db);
+	coll = xstrdup(s->pair->coll);
+	while (r == 0 && (s->w->may_leave ||
+	    control_worker_is_resting(s->w))) {
+		control_worker_wake(s->w);
+		if ((r = arango_sleep(&in->cancel, 50)) != 0)
+			(void)str_copy(cmp->text, sizeof(cmp->text),
+			    "cancelled");
+		else if (incoming_shard_find(in, db, coll, index) != s ||
+		    s->w == NULL)
+			r = ERR_NOT_FOUND;
+		else if ((now = loop_now_ms(in->c->loop)) - since >= *ms)
+			r = ERR_TIMEOUT;
+		if (r != 0 && cmp->text[0] == '\0')
+			(void)str_copy(cmp->text, sizeof(cmp->text), "its "
+			    "process did not come back in time");
+	}
+	*ms -= MIN(*ms, now - since);
+	free(db);
+	free(coll);
+	if (r == 0 && s->compare != NULL) {
+		(void)str_copy(cmp->text, sizeof(cmp->text), "another "
+		    "comparison is under way");
+		r = ERR_EXISTS;
+	}
+	return r;
+}
+
 int
 incoming_compare(struct incoming_shard *s, uint64_t ms,
     struct incoming_compare *cmp)
@@ -335,6 +379,7 @@ incoming_compare(struct incoming_shard *s, uint64_t ms,
 	struct control_incoming	*in = s->in;
 	struct loop_timer	*timer;
 	struct buf		 b = BUF_INIT;
+	int			 r;
 
 	memset(cmp, 0, sizeof(*cmp));
 	if (s->compare != NULL) {
@@ -342,6 +387,8 @@ incoming_compare(struct incoming_shard *s, uint64_t ms,
 		    "comparison is under way");
 		return cmp->err = ERR_EXISTS;
 	}
+	if (s->w != NULL && (r = rouse(s, &ms, cmp)) != 0)
+		return cmp->err = r;
 	cmp->fiber = fiber_self();
 	cmp->id = ++ids == 0 ? ++ids : ids;
 	put_u32(&b, (uint32_t)MIN(ms, UINT32_MAX));
@@ -364,18 +411,51 @@ incoming_compare(struct incoming_shard *s, uint64_t ms,
 	return cmp->err;
 }
 
-int
-incoming_repair(struct incoming_shard *s, const char *why)
+static int
+tell_repair(struct incoming_shard *s, const char *why)
 {
 	struct buf	 b = BUF_INIT;
 	int		 r;
 
-	if (s->w == NULL)
-		return ERR_CLOSED;
 	put_str(&b, why);
 	r = control_worker_send(s->w, MSG_WORKER_REPAIR, 0, &b);
 	buf_free(&b);
 	return r;
+}
+
+static void
+tell_kept_repair(struct incoming_shard *s)
+{
+	if (s->repair[0] != '\0' && tell_repair(s, s->repair) == 0)
+		s->repair[0] = '\0';
+}
+
+int
+incoming_repair(struct incoming_shard *s, const char *why)
+{
+	if (s->w == NULL)
+		return ERR_CLOSED;
+	if (s->w->may_leave || control_worker_is_resting(s->w)) {
+		/* told when it is there again, or has said that it stays */
+		(void)str_copy(s->repair, sizeof(s->repair), why);
+		control_worker_wake(s->w);
+		return 0;
+	}
+	return tell_repair(s, why);
+}
+
+void
+incoming_pairs_wake(struct control_incoming *in)
+{
+	struct incoming_pair	*p;
+	struct map_iter		 it;
+	uint32_t		 i;
+
+	INCOMING_EACH_PAIR(in, it, p) {
+		for (i = 0; i < p->nshards; i++)
+			if (p->shards[i].w != NULL)
+				control_worker_wake(p->shards[i].w);
+	}
 }
 
 /* ---- the process of a shard --------------------------------------------- */
@@ -389,7 +469,19 @@ on_connected(struct control_worker *w)
 	s->told = false;
 	free_place(s);
 	tell_target(s, control_topology(s->in->c));
+	tell_kept_repair(s);
 	incoming_wake(s->in);
+}
+
+static void
+on_left(struct control_worker *w, bool asleep)
+{
+	struct incoming_shard	*s = w->owner;
+
+	if (asleep)
+		free_place(s);
+	else
+		tell_kept_repair(s);
 }
 
 static void
@@ -470,7 +562,7 @@ static const struct msg_rule	 from_receive[] = {
 
 static const struct control_worker_ops	 shard_ops = {
 	.rules = from_receive, .connected = on_connected, .status = on_status,
-	.changed = on_changed
+	.changed = on_changed, .left = on_left
 };
 
 /* Of one that was told to stop: nothing that it says matters. */
@@ -497,12 +589,61 @@ start_shard(struct incoming_shard *s)
 	rc.name.shard = s->index;
 	(void)str_copy(rc.coll, sizeof(rc.coll), p->coll);
 	rc.lineage = p->lineage;
+	rc.idle_ms = c->conf->idle_ms;
 	receive_conf_put(&b, &rc);
 	s->since_us = clock_wall_us();
 	s->w = control_worker_start(c, name, DAEMON_RECEIVE, peers,
 	    NITEMS(peers), &b, &shard_ops, s);
 	buf_free(&b);
 	free(name);
+}
+
+static void
+name_of(const struct incoming_shard *s, struct channel_name *n)
+{
+	memset(n, 0, sizeof(*n));
+	(void)str_copy(n->db, sizeof(n->db), s->pair->db);
+	n->cid = s->pair->cid_number;
+	n->shard = s->index;
+}
+
+/* It keeps what it knows of one that sleeps. */
+static void
+tell_link_nobody(const struct incoming_shard *s)
+{
+	struct control_worker	*link = s->in->link;
+	struct channel_name	 n;
+	struct buf		 b = BUF_INIT;
+
+	if (link == NULL)
+		return;
+	name_of(s, &n);
+	channel_name_put(&b, &n);
+	(void)control_worker_send(link, MSG_LINK_NOBODY, 0, &b);
+	buf_free(&b);
+}
+
+void
+incoming_shard_wanted(struct control_incoming *in,
+    const struct channel_name *name)
+{
+	struct incoming_pair	*p;
+	struct map_iter		 it;
+	struct buf		 b = BUF_INIT;
+
+	INCOMING_EACH_PAIR(in, it, p) {
+		if (p->cid_number != name->cid || name->shard >= p->nshards ||
+		    strcmp(p->db, name->db) != 0)
+			continue;
+		if (p->shards[name->shard].w != NULL)
+			control_worker_wake(p->shards[name->shard].w);
+		return;
+	}
+	/* not synchronized any more */
+	channel_name_put(&b, name);
+	if (in->link != NULL)
+		(void)control_worker_send(in->link, MSG_LINK_NOBODY, 0, &b);
+	buf_free(&b);
 }
 
 static void
@@ -513,6 +654,8 @@ stop_shard(struct incoming_shard *s, bool remove)
 
 	free_place(s);
 	end_compare(s, ERR_CANCELLED, "it is not synchronized any more");
+	if (remove)
+		tell_link_nobody(s);
 	if (s->w == NULL)
 		return;
 	l = xcalloc(1, sizeof(*l));
@@ -541,6 +684,7 @@ incoming_pairs_start(struct control_incoming *in)
 		for (i = 0; i < p->nshards; i++) {
 			s = &p->shards[i];
 			starting += s->w != NULL && s->w->peer == NULL &&
+			    !s->w->asleep &&
 			    (s->w->state == PROC_DOWN ||
 			    s->w->state == PROC_STARTING);
 		}

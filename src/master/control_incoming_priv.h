@@ -6,6 +6,7 @@
 #include "master/control_incoming.h"
 #include "master/control_workers.h"
 #include "sync/barrier.h"
+#include "sync/channel.h"
 #include "sync/shard.h"
 #include "worker/worker.h"
 
@@ -59,6 +60,7 @@ struct incoming_shard {
 	struct incoming_shard *next_waiting;
 	enum shard_state stored;	/* as in the agency */
 	struct incoming_compare *compare;	/* that is under way */
+	char		 repair[256];	/* to be told when it has come back */
 	bool		 in_sync;	/* equal, behind a barrier */
 	bool		 differs;	/* the barrier has found so */
 };
@@ -173,6 +175,11 @@ void	incoming_pairs_take(struct control_incoming *in,
 void	incoming_pairs_start(struct control_incoming *in);
 void	incoming_pairs_stop(struct control_incoming *in);
 void	incoming_topology(struct control *c, struct arango_topology *t);
+/* Receives that sleep are started (R24): the link is new, and knows nothing of
+ * them; or this one is wanted. */
+void	incoming_pairs_wake(struct control_incoming *in);
+void	incoming_shard_wanted(struct control_incoming *in,
+	    const struct channel_name *name);
 struct incoming_shard *incoming_shard_find(const struct control_incoming *in,
 	    const char *db, const char *coll, uint32_t index);
 enum shard_state incoming_shard_state(const struct incoming_shard *s);

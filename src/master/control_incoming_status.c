@@ -95,8 +95,8 @@ shard_info(const struct incoming_shard *s)
 	set_time(o, "last_data_change", number_at(st, "last_data_change_us"));
 	set_time(o, "last_shard_master_change",
 	    number_at(st, "last_master_change_us"));
-	json_set_bool(o, "shard_master_known", s->told &&
-	    s->target.server[0] != '\0');
+	json_set_bool(o, "shard_master_known", (s->told || (s->w != NULL &&
+	    control_worker_is_resting(s->w))) && s->target.server[0] != '\0');
 	if (s->in_sync)
 		json_set_bool(o, "in_sync", true);
 	return o;

@@ -64,11 +64,68 @@ tail_tell(struct out_tail *x)
 	buf_free(&b);
 }
 
+/* "", "": that were all of them. */
+static void
+tail_say(struct out_tail *x, uint16_t type, const char *db, const char *cuid)
+{
+	struct buf	 b = BUF_INIT;
+
+	put_str(&b, db);
+	put_str(&b, cuid);
+	(void)control_worker_send(x->worker, type, 0, &b);
+	buf_free(&b);
+}
+
+/* A new process has to know whose sends sleep before it says how far all of
+ * them are. */
 static void
 on_tail_connected(struct control_worker *w)
 {
-	tail_tell(w->owner);
+	struct out_tail	*x = w->owner;
+	struct out_send	*s;
+	struct map_iter	 it;
+
+	tail_tell(x);
+	MAP_FOREACH(&x->t->sends, it) {
+		s = it.value;
+		if (s->worker->asleep && strcmp(s->server, x->server) == 0)
+			tail_say(x, MSG_TAIL_ASLEEP, s->name.db, s->cuid);
+	}
+	tail_say(x, MSG_TAIL_ASLEEP, "", "");
 }
+
+/* str db, str cuid: there is something for that send, which is not there. */
+static int
+on_tail_want(struct msg_in *in)
+{
+	struct control_worker	*w = in->ctx;
+	struct out_tail		*x = w->owner;
+	struct out_send		*s;
+	struct map_iter		 it;
+	char			 db[192], cuid[96];
+	int			 r;
+
+	if ((r = get_str(&in->body, db, sizeof(db))) != 0 ||
+	    (r = get_str(&in->body, cuid, sizeof(cuid))) != 0 ||
+	    (r = get_end(&in->body)) != 0)
+		return r;
+	MAP_FOREACH(&x->t->sends, it) {
+		s = it.value;
+		if (strcmp(s->cuid, cuid) != 0 || strcmp(s->name.db, db) != 0 ||
+		    strcmp(s->server, x->server) != 0 ||
+		    s->worker->state == PROC_FAILED)
+			continue;
+		control_worker_wake(s->worker);
+		return 0;
+	}
+	tail_say(x, MSG_TAIL_NOBODY, db, cuid);
+	return 0;
+}
+
+static const struct msg_rule	 from_tail[] = {
+	{ MSG_TAIL_WANT, 1, 8, 512, on_tail_want },
+	{ 0, 0, 0, 0, NULL }
+};
 
 static void
 on_tail_gone(struct control_worker *w)
@@ -83,7 +140,7 @@ on_tail_gone(struct control_worker *w)
 }
 
 static const struct control_worker_ops	 tail_ops = {
-	.connected = on_tail_connected, .gone = on_tail_gone
+	.rules = from_tail, .connected = on_tail_connected, .gone = on_tail_gone
 };
 
 static void
@@ -245,7 +302,19 @@ on_send_gone(struct control_worker *w)
 	outgoing_release(&o);
 }
 
-static const struct control_worker_ops	 send_ops = { .gone = on_send_gone };
+static void
+on_send_left(struct control_worker *w, bool asleep)
+{
+	struct out_send	*x = w->owner;
+	struct out_tail	*tail = map_get(&x->t->tails, x->server);
+
+	if (asleep && tail != NULL)
+		tail_say(tail, MSG_TAIL_ASLEEP, x->name.db, x->cuid);
+}
+
+static const struct control_worker_ops	 send_ops = {
+	.left = on_send_left, .gone = on_send_gone
+};
 
 static void
 send_stop(struct out_send *x, bool remove)
@@ -275,6 +344,7 @@ send_config(const struct out_send *x, struct buf *b)
 	str_copy(conf.url, sizeof(conf.url), x->url);
 	conf.quota_bytes = c->conf->channel_quota;
 	conf.min_free_bytes = MIN_FREE_BYTES;
+	conf.idle_ms = c->conf->idle_ms;
 	send_conf_put(b, &conf);
 }
 
@@ -402,6 +472,7 @@ outgoing_want(struct out_target *t, const struct channel_name *name,
 		str_copy(x->cuid, sizeof(x->cuid), s->cuid);
 	}
 	send_run(x, server, url, leader_changes(t->o, s));
+	control_worker_wake(x->worker);
 	return NULL;
 }
 

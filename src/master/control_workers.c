@@ -42,6 +42,10 @@
 #define START_AGAIN_MS		1000
 /* A connection comes right after a process is ready. */
 #define LOST_MS			5000
+/* Of those that come back from their sleep so many start at a time. */
+#define WAKING_MAX		48
+/* So long one that was woken is shown as it was before. */
+#define WAKING_MS		10000
 
 struct slot {
 	struct control	*c;
@@ -65,6 +69,7 @@ struct control_pool {
 	struct map	 workers;	/* by name: those that are wanted */
 	bool		 on;
 	uint64_t	 since_ms;	/* first seen, or on, since */
+	size_t		 starting;	/* on their way to READY */
 	struct loop_timer *tick;
 	struct loop_task reap;
 	/* the token of now */
@@ -75,11 +80,16 @@ struct control_pool {
 
 static int	on_status(struct msg_in *);
 static int	on_look(struct msg_in *);
+static int	on_leave(struct msg_in *);
+static int	on_left(struct msg_in *);
 static void	want(struct slot *);
+static void	slot_stop(struct slot *);
 
 static const struct msg_rule	 own_rules[] = {
 	{ MSG_WORKER_STATUS, 1, 6, STATUS_MAX_BYTES, on_status },
 	{ MSG_WORKER_LOOK, 1, 0, 0, on_look },
+	{ MSG_WORKER_LEAVE_REQ, 1, 8, 8, on_leave },
+	{ MSG_WORKER_LEFT, 1, 1, 1, on_left },
 	{ 0, 0, 0, 0, NULL }
 };
 
@@ -177,6 +187,28 @@ token_renew(struct control_pool *p)
 
 /* ---- messages of workers ------------------------------------------------ */
 
+/* One that comes back is shown as it was until it is so again. */
+static void
+take_status(struct control_worker *w, struct json_object *o)
+{
+	bool	 over = loop_now_ms(w->c->loop) - w->woken_ms >= WAKING_MS;
+
+	json_object_put(w->next_status);
+	w->next_status = NULL;
+	if (w->waking && !over && w->status != NULL &&
+	    strcmp(json_string_or(o, "state", ""), "running") != 0 &&
+	    strcmp(json_string_or(o, "state", ""), "failed") != 0) {
+		w->next_status = o;
+		return;
+	}
+	w->waking = false;
+	json_object_put(w->status);
+	w->status = o;
+	w->status_ms = loop_now_ms(w->c->loop);
+	if (w->ops != NULL && w->ops->status != NULL)
+		w->ops->status(w);
+}
+
 static int
 on_status(struct msg_in *in)
 {
@@ -194,11 +226,10 @@ on_status(struct msg_in *in)
 		json_object_put(o);
 		return ERR_FORMAT;
 	}
-	json_object_put(w->status);
-	w->status = o;
-	w->status_ms = loop_now_ms(w->c->loop);
-	if (w->ops != NULL && w->ops->status != NULL)
-		w->ops->status(w);
+	if (w->asleep)
+		json_object_put(o);	/* of its end */
+	else
+		take_status(w, o);
 	return 0;
 }
 
@@ -208,6 +239,55 @@ on_look(struct msg_in *in)
 	struct control_worker	*w = in->ctx;
 
 	control_topology_look(w->c);
+	return 0;
+}
+
+/* u64 tick */
+static int
+on_leave(struct msg_in *in)
+{
+	struct control_worker	*w = in->ctx;
+	uint8_t			 allowed = control_is_leader(w->c) &&
+				    !w->waking && !w->asleep;
+	uint64_t		 tick;
+	int			 r;
+
+	if ((r = get_u64(&in->body, &tick)) != 0 ||
+	    (r = get_end(&in->body)) != 0)
+		return r;
+	w->may_leave = allowed;
+	w->wake_early = false;
+	if (w->peer != NULL)
+		(void)peer_send(w->peer, MSG_WORKER_LEAVE_ANS, in->id,
+		    &allowed, 1);
+	return 0;
+}
+
+static int
+on_left(struct msg_in *in)
+{
+	struct control_worker	*w = in->ctx;
+	struct slot		*s = map_get(&w->c->pool->slots, w->name);
+	bool			 left;
+	int			 r;
+
+	if ((r = get_bool(&in->body, &left)) != 0 ||
+	    (r = get_end(&in->body)) != 0)
+		return r;
+	if (!w->may_leave || s == NULL || s->worker != w)
+		return 0;
+	w->may_leave = false;
+	if (left && !w->again) {
+		log_debug("%s: sleeps", w->name);
+		w->asleep = true;
+		w->started = false;
+		slot_stop(s);
+	}
+	if (w->ops != NULL && w->ops->left != NULL)
+		w->ops->left(w, w->asleep);
+	if (w->wake_early)
+		control_worker_wake(w);
+	w->wake_early = false;
 	return 0;
 }
 
@@ -242,6 +322,7 @@ on_worker_lost(struct peer *p, int why, void *arg)
 		w->peer = NULL;
 	peer_free(&p);
 	w->lost_ms = loop_now_ms(w->c->loop);
+	w->may_leave = false;
 	changed(w);
 }
 
@@ -315,6 +396,7 @@ worker_free(struct control_worker *w)
 	free(w->peers);
 	peer_free(&w->peer);
 	json_object_put(w->status);
+	json_object_put(w->next_status);
 	buf_free(&w->config);
 	free(w->name);
 	free(w);
@@ -369,6 +451,12 @@ slot_settle(void *arg)
 	struct map_iter		 it;
 	struct slot		*s;
 
+	p->starting = 0;
+	MAP_FOREACH(&p->slots, it) {
+		s = it.value;
+		p->starting += s->worker != NULL && s->worker->started &&
+		    (s->state == PROC_DOWN || s->state == PROC_STARTING);
+	}
 	MAP_FOREACH(&p->slots, it) {
 		s = it.value;
 		if (s->state == PROC_DOWN)
@@ -414,12 +502,15 @@ want(struct slot *s)
 {
 	struct control_worker	*w = s->worker;
 
-	if (s->leaving != NULL || s->stopping || s->c->stopping)
+	if (s->leaving != NULL || s->stopping || s->c->stopping || w->asleep)
 		return;		/* when it is down */
 	if (s->state == PROC_DOWN) {
+		if (w->waking && s->c->pool->starting >= WAKING_MAX)
+			return;	/* when others are up */
 		if ((!w->started || w->again) &&
 		    loop_now_ms(s->c->loop) >= s->not_before_ms) {
 			w->again = false;
+			s->c->pool->starting++;
 			send_start(s);
 		}
 		return;
@@ -563,6 +654,7 @@ control_worker_restart(struct control_worker *w, const char *const *peers,
 	set_wish(w, peers, npeers, config);
 	if (sum_of(w) == before)
 		return;
+	control_worker_wake(w);
 	/* What has not started yet starts with the new one anyway. */
 	if (w->started)
 		w->again = true;
@@ -602,6 +694,27 @@ control_worker_stop(struct control_worker *w)
 		s->stopping = true;
 	}
 	post_settle(p);
+}
+
+void
+control_worker_wake(struct control_worker *w)
+{
+	if (w->may_leave)
+		w->wake_early = true;
+	if (!w->asleep)
+		return;
+	log_debug("%s: is woken", w->name);
+	w->asleep = false;
+	w->waking = true;
+	w->woken_ms = loop_now_ms(w->c->loop);
+	w->lost_ms = 0;
+	post_settle(w->c->pool);
+}
+
+bool
+control_worker_is_resting(const struct control_worker *w)
+{
+	return w->asleep || w->waking;
 }
 
 void
@@ -666,6 +779,24 @@ stop_strangers(struct control_pool *p)
 	}
 }
 
+/* It has had the time to be as it was: from now on it is shown as it is. */
+static void
+waking_over(struct control_worker *w)
+{
+	struct json_object	*o;
+
+	if (w == NULL || !w->waking ||
+	    loop_now_ms(w->c->loop) - w->woken_ms < WAKING_MS)
+		return;
+	o = w->next_status;
+	w->next_status = NULL;
+	if (o != NULL)
+		take_status(w, o);
+	else
+		w->waking = false;
+	changed(w);
+}
+
 static void
 on_tick(void *arg)
 {
@@ -679,6 +810,7 @@ on_tick(void *arg)
 	MAP_FOREACH(&p->slots, it) {
 		s = it.value;
 		restart_lost(s, loop_now_ms(p->c->loop));
+		waking_over(s->worker);
 		if (s->worker != NULL && s->state == PROC_DOWN &&
 		    !s->worker->started)
 			post_settle(p);

@@ -37,6 +37,9 @@ struct control_worker_ops {
 	void	(*status)(struct control_worker *w);
 	/* w->state or w->sentence is new, or the connection was lost. */
 	void	(*changed)(struct control_worker *w);
+	/* It has left, and sleeps now (true); or something has come, and it
+	 * stays. */
+	void	(*left)(struct control_worker *w, bool asleep);
 	/* Stopped by control_worker_stop(), and its process is no more; w is
 	 * freed after this returns. */
 	void	(*gone)(struct control_worker *w);
@@ -52,6 +55,13 @@ struct control_worker {
 	enum proc_state	 state;		/* PROC_DOWN before the first news */
 	uint32_t	 generation;
 	char		 sentence[512];	/* about its last end, or "" */
+	/*
+	 * It has left because it had nothing to do (R24): there is no process,
+	 * and the status is its last one.  Waking: it is on its way back, and
+	 * until it runs, or not soon enough, the status is still that.
+	 */
+	bool		 asleep, waking;
+	bool		 may_leave;	/* it was told so */
 	const struct control_worker_ops *ops;
 	void		*owner;
 
@@ -63,6 +73,9 @@ struct control_worker {
 	bool		 again;		/* start it when it is down */
 	bool		 leaving;	/* control_worker_stop() was called */
 	uint64_t	 lost_ms;	/* its connection; 0: it is there */
+	bool		 wake_early;	/* wanted while it was about to leave */
+	uint64_t	 woken_ms;
+	struct json_object *next_status;	/* while it is waking */
 	struct control_worker *next_leaving;
 };
 
@@ -86,6 +99,10 @@ void	control_worker_update(struct control_worker *w,
 	    const struct buf *config);
 /* Not found any more from now on; freed when it is down, after gone(). */
 void	control_worker_stop(struct control_worker *w);
+/* It sleeps, or is about to: start it again, soon.  Else without effect. */
+void	control_worker_wake(struct control_worker *w);
+/* Sleeping, or on its way back. */
+bool	control_worker_is_resting(const struct control_worker *w);
 /* No callback any more; for owners that go before their worker does. */
 void	control_worker_disown(struct control_worker *w);
 

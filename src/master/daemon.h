@@ -72,6 +72,8 @@ struct daemon_conf {
 	uint64_t	 channel_quota;		/* bytes of one queue */
 	uint32_t	 max_initial_sync;	/* shards repaired at a time */
 	uint32_t	 settle_ms;		/* R14 */
+	uint64_t	 idle_ms;		/* then shards' processes leave
+						 * (R24); 0: never */
 	const char	*version;		/* "0.1.0" */
 	const char	*build;
 };

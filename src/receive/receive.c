@@ -65,7 +65,7 @@ receive_say_applied(struct receive *r, uint64_t tick)
 	struct buf	 b = BUF_INIT;
 	bool		 stalled = !receive_is_running(r);
 
-	if (r->link == NULL || (r->stalled_known &&
+	if (r->link == NULL || r->asleep || (r->stalled_known &&
 	    r->applied_said == tick && r->stalled_said == stalled))
 		return;
 	r->stalled_known = true;
@@ -207,6 +207,8 @@ on_link_message(struct peer *p, const struct frame *f, void *arg)
 	struct receive	*r = arg;
 	int		 e;
 
+	r->link_messages++;
+	r->active_ms = loop_now_ms(r->loop);
 	if (f->type == MSG_LINK_UP) {
 		e = take_link_up(r, f);
 		fiber_cond_broadcast(&r->wake);
@@ -230,6 +232,7 @@ static void
 link_gone(struct receive *r)
 {
 	r->link_up = false;
+	r->link_messages = 0;
 	r->stalled_known = false;
 	r->sub.closed = true;
 	snprintf(r->sub.closed_why, sizeof(r->sub.closed_why),
@@ -327,6 +330,7 @@ on_target(struct msg_in *in)
 	if ((e = worker_target_get(&in->body, &t)) != 0)
 		return e;
 	target_is(r, &t);
+	r->active_ms = loop_now_ms(r->loop);
 	receive_status(r);
 	fiber_cond_broadcast(&r->wake);
 	return 0;
@@ -357,6 +361,7 @@ on_compare(struct msg_in *in)
 		return e;
 	if (r->comparing.wanted)
 		receive_compare_failed(r, "another comparison was asked for");
+	r->active_ms = loop_now_ms(r->loop);
 	r->comparing.wanted = true;
 	r->comparing.asked = false;
 	r->comparing.id = in->id;
@@ -391,6 +396,7 @@ static const struct msg_rule	 control_rules[] = {
 	{ MSG_WORKER_PLACE_ANS, 1, 0, 0, on_place },
 	{ MSG_WORKER_COMPARE_REQ, 1, 4, 4, on_compare },
 	{ MSG_WORKER_REPAIR, 1, 4, 512, on_repair },
+	{ MSG_WORKER_LEAVE_ANS, 1, 1, 1, receive_on_leave },
 	{ 0, 0, 0, 0, NULL }
 };
 
@@ -400,6 +406,7 @@ on_control(void *arg, struct peer *control)
 {
 	struct receive	*r = arg;
 
+	r->asks = false;
 	if (r->place != PLACE_NONE)
 		worker_say(r->w, MSG_WORKER_PLACE_REQ);
 }
@@ -482,7 +489,12 @@ receive_main(struct member *m, const struct worker_conf *conf)
 	r->w = worker_new(m, conf, &ops, r);
 	r->loop = worker_loop(r->w);
 	r->cluster = worker_cluster(r->w);
-	r->sub.id = (uint32_t)(clock_wall_ms() / 1000);
+	/*
+	 * Above those of every process before us: none is so fast that it
+	 * subscribes once a millisecond.  After 49 days they begin anew, when
+	 * nothing that old is on its way any more.
+	 */
+	r->sub.id = (uint32_t)clock_wall_ms();
 	inbox_init(&r->in);
 	r->fold = fold_new(NULL);
 	r->docs_fold = fold_new(NULL);
@@ -493,6 +505,7 @@ receive_main(struct member *m, const struct worker_conf *conf)
 	r->stop_timer = loop_timer_new(r->loop, on_stop_timer, r);
 	r->settle_timer = loop_timer_new(r->loop, settle_fired, r);
 	receive_open_files(r);
+	receive_idle_start(r);
 	if (!worker_is_stopping(r->w))
 		fiber_spawn(r->loop, receive_life, r);
 	return worker_run(r->w);

@@ -23,6 +23,7 @@ struct receive_conf {
 	char		 coll[288];		/* for people */
 	uint32_t	 settle_ms;		/* R14 */
 	bool		 lineage;		/* we made the collection */
+	uint64_t	 idle_ms;		/* leave after that; 0: never */
 };
 void	receive_conf_put(struct buf *b, const struct receive_conf *c);
 int	receive_conf_get(struct rbuf *m, struct receive_conf *c);

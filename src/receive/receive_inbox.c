@@ -194,6 +194,13 @@ inbox_take(struct inbox_block *b, struct buf *out, bool *boundary,
 	b->boundary = false;
 }
 
+bool
+inbox_is_empty(const struct inbox *in)
+{
+	return in->now.text.len == 0 && in->later.text.len == 0 &&
+	    in->snap.text.len == 0 && in->first == NULL && !in->parted;
+}
+
 struct inbox_piece *
 inbox_next(struct inbox *in)
 {

@@ -81,6 +81,8 @@ bool	inbox_has(const struct inbox_block *b);
  */
 void	inbox_take(struct inbox_block *b, struct buf *out, bool *boundary,
 	    struct sync_pos *pos);
+/* Nothing at all is in it, not even a part of a line. */
+bool	inbox_is_empty(const struct inbox *in);
 /* The next piece or NULL; free() it. */
 struct inbox_piece *inbox_next(struct inbox *in);
 

@@ -7,6 +7,7 @@
  *	receive_repair.c	both sides made the same at a cut (R9)
  *	receive_fetch.c		documents by key; owed keys (R13)
  *	receive_state.c		steps, record, status
+ *	receive_idle.c		leaving when there is nothing to do (R24)
  *
  * One fiber does everything that waits, in the order in which things came, so
  * there is one writer of the shard and one request in flight (R16).  Callbacks
@@ -152,6 +153,12 @@ struct receive {
 	uint64_t	 lines_ms;	/* records came last */
 	uint64_t	 ended_ms;	/* log_ended since */
 
+	/* leaving */
+	struct loop_timer *idle_timer;
+	uint64_t	 active_ms;	/* something happened */
+	uint64_t	 link_messages;	/* of the present connection */
+	bool		 asks, asleep;
+
 	/* for the status */
 	struct loop_timer *status_timer;
 	uint64_t	 records, removed, bytes, lag_us;
@@ -190,6 +197,11 @@ void	receive_set_floor(struct receive *r, uint64_t tick);
 /* Durable: a repair changes the shard (R9). */
 int	receive_mark_repairing(struct receive *r);
 int	receive_store(struct receive *r);
+
+/* ---- receive_idle.c ----------------------------------------------------- */
+
+void	receive_idle_start(struct receive *r);
+int	receive_on_leave(struct msg_in *in);	/* MSG_WORKER_LEAVE_ANS */
 
 /* ---- receive.c ---------------------------------------------------------- */
 

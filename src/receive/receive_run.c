@@ -77,6 +77,8 @@ subscribe(struct receive *r)
 	struct buf			 b = BUF_INIT;
 	uint32_t			 id = r->sub.id + 1;
 
+	if (id == 0)
+		id = 1;
 	memset(&r->sub, 0, sizeof(r->sub));
 	r->sub.id = id;
 	r->sub.open = true;
@@ -400,7 +402,7 @@ receive_life(void *arg)
 	int		 e;
 
 	while (!r->stopping) {
-		if (!may_subscribe(r)) {
+		if (r->asleep || !may_subscribe(r)) {
 			receive_wait(r, r->shard.step == SHARD_FAILED ?
 			    r->shard.deadline_ms : FIBER_FOREVER);
 			continue;

@@ -194,10 +194,14 @@ on_api_message(struct peer *p, const struct frame *f, void *arg)
 	struct send	*s = arg;
 	int		 r;
 
+	s->api_messages++;
+	if (s->asleep)
+		return 0;
 	if (f->type == MSG_SEND_NOTED)
 		return msg_dispatch(api_rules, 1, s, p, f);
 	if (f->type < 0x0800 || f->type > 0x08ff)
 		return ERR_PROTOCOL;
+	send_active(s);
 	if (f->type == MSG_CH_SUBSCRIBE)
 		r = on_subscribe(s, f);
 	else if (s->talk == NULL || f->id != s->talk->id)
@@ -257,6 +261,8 @@ api_connect(struct send *s, const char *name, int fd)
 		peer_free(&s->api);
 		api_gone(s);
 	}
+	s->api_messages = 0;
+	send_active(s);
 	s->api = peer_new(fd, name, &api_ops, s);
 	peer_set_limits(s->api, CHANNEL_MESSAGE_MAX, API_LOW_BYTES,
 	    API_HIGH_BYTES);
@@ -279,7 +285,7 @@ on_connect(void *arg, const char *name, unsigned class, uint32_t generation,
 {
 	struct send	*s = arg;
 
-	if (worker_is_stopping(s->w))
+	if (worker_is_stopping(s->w) || s->asleep)
 		close(fd);
 	else if (strcmp(name, API_NAME) == 0)
 		api_connect(s, name, fd);
@@ -299,7 +305,8 @@ on_stop(void *arg, enum proc_stop_why why)
 	struct send	*s = arg;
 
 	send_queue_flush(s);
-	talk_close(s, "the process send is stopped");
+	if (!s->asleep)
+		talk_close(s, "the process send is stopped");
 	send_step(s, SHARD_EV_CANCEL, "stopped");
 	send_queue_sync(s);
 	if (s->tail != NULL)
@@ -325,8 +332,22 @@ on_dump(void *arg)
 	    s->noted, s->want);
 }
 
+static void
+on_control(void *arg, struct peer *control)
+{
+	struct send	*s = arg;
+
+	s->asks = false;
+}
+
+static const struct msg_rule	 control_rules[] = {
+	{ MSG_WORKER_LEAVE_ANS, 1, 1, 1, send_on_leave },
+	{ 0, 0, 0, 0, NULL }
+};
+
 static const struct worker_ops	 ops = {
-	.connect = on_connect, .stop = on_stop, .dump = on_dump
+	.rules = control_rules, .control = on_control, .connect = on_connect,
+	.stop = on_stop, .dump = on_dump
 };
 
 static void
@@ -356,6 +377,7 @@ start(struct send *s)
 	s->deadline = loop_timer_new(s->loop, on_deadline, s);
 	s->status_timer = loop_timer_new(s->loop, on_status_timer, s);
 	send_queue_start(s);
+	send_idle_start(s);
 	send_step(s, SHARD_EV_START, "started");
 	/* A queue that cannot be opened is tried again with each
 	 * subscription, and said in the status. */

@@ -30,6 +30,7 @@ struct send_conf {
 	uint64_t	 leader_changes;	/* seen by control for this shard,
 						 * kept over restarts */
 	uint64_t	 quota_bytes, min_free_bytes;
+	uint64_t	 idle_ms;		/* leave after that; 0: never */
 };
 void	send_conf_put(struct buf *b, const struct send_conf *c);
 int	send_conf_get(struct rbuf *m, struct send_conf *c);

@@ -19,6 +19,7 @@ send_conf_put(struct buf *b, const struct send_conf *c)
 	put_u64(b, c->leader_changes);
 	put_u64(b, c->quota_bytes);
 	put_u64(b, c->min_free_bytes);
+	put_u64(b, c->idle_ms);
 }
 
 int
@@ -38,7 +39,8 @@ send_conf_get(struct rbuf *m, struct send_conf *c)
 	    (r = get_u64(m, &c->reboot_id)) != 0 ||
 	    (r = get_u64(m, &c->leader_changes)) != 0 ||
 	    (r = get_u64(m, &c->quota_bytes)) != 0 ||
-	    (r = get_u64(m, &c->min_free_bytes)) != 0)
+	    (r = get_u64(m, &c->min_free_bytes)) != 0 ||
+	    (r = get_u64(m, &c->idle_ms)) != 0)
 		return r;
 	return get_end(m);
 }

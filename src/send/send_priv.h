@@ -10,6 +10,7 @@
  *	send_repair.c	snapshots, cuts, summaries, pairs, the dump
  *	send_fetch.c	documents by key
  *	send_bulk.c	what waits for bulk credit
+ *	send_idle.c	leaving when there is nothing to do (R24)
  *
  * Everything about one subscription is in a struct talk, which dies with it;
  * everything about the channel is in struct send, which outlives them.
@@ -116,7 +117,19 @@ struct send {
 	uint32_t	 last_sub;
 	struct talk	*talk;
 	uint64_t	 records, bytes;	/* delivered since the start */
+
+	/* leaving */
+	struct loop_timer *idle_timer;
+	uint64_t	 active_ms;	/* something happened */
+	uint64_t	 api_messages;	/* of the present connection */
+	bool		 asks, asleep;
 };
+
+/* send_idle.c */
+void	send_idle_start(struct send *s);
+/* Something happened. */
+void	send_active(struct send *s);
+int	send_on_leave(struct msg_in *in);	/* MSG_WORKER_LEAVE_ANS */
 
 /* send.c */
 void	send_touch(struct send *s);	/* status has changed */

@@ -297,6 +297,12 @@ static const struct msg_rule	 rules[] = {
 static int
 on_message(struct peer *p, const struct frame *f, void *arg)
 {
+	struct send	*s = arg;
+
+	/* The tail knows that it was not noted. */
+	if (s->asleep)
+		return 0;
+	send_active(s);
 	return msg_dispatch(rules, 1, arg, p, f);
 }
 
@@ -341,6 +347,7 @@ send_tail_connect(struct send *s, const char *name, int fd)
 		peer_free(&s->tail);
 		detach(s);
 	}
+	send_active(s);
 	s->tail = peer_new(fd, name, &ops, s);
 	if (peer_attach(s->tail, s->loop) != 0) {
 		log_warning("%s: cannot be watched", name);

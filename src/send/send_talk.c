@@ -186,6 +186,9 @@ say_resume(struct talk *t, const struct sync_pos *pos, bool exact,
 	if (s->detached)
 		send_step(s, SHARD_EV_OVER_QUOTA, "the tail reads again");
 	send_trouble(s, NULL);
+	/* It has recorded that, whether or not we heard of it. */
+	if (exact)
+		send_queue_ack(s, &res.pos);
 	deliver_begin(t, at->epoch, at->offset, pos->tick);
 }
 

@@ -48,6 +48,7 @@ tail_init(struct tail *t, struct loop *loop, struct arango *cluster,
 	t->conf = *conf;
 	t->route = route_new(NULL);
 	t->next_id = 1;
+	t->start_ms = loop_now_ms(loop);
 	TAILQ_INIT(&t->rows);
 	TAILQ_INIT(&t->conns);
 	TAILQ_INIT(&t->asks);
@@ -258,10 +259,12 @@ tail_status(struct tail *t)
 	struct json_object	*o = json_object_new_object();
 	struct route_counts	 c;
 	struct tail_row		*row;
-	uint64_t		 away = 0;
+	uint64_t		 away = 0, asleep = 0;
 
-	TAILQ_FOREACH(row, &t->rows, all)
+	TAILQ_FOREACH(row, &t->rows, all) {
 		away += row->conn == NULL;
+		asleep += row->conn == NULL && row->asleep;
+	}
 	route_counts(t->route, &c);
 	add_str(o, "state", state_word(t));
 	if (t->error.text[0] != '\0')
@@ -280,7 +283,8 @@ tail_status(struct tail *t)
 	add_u64(o, "channels", c.channels);
 	add_u64(o, "detached", c.detached - MIN(c.detached, away));
 	add_u64(o, "busy", c.busy);
-	add_u64(o, "away", away);
+	add_u64(o, "away", away - asleep);
+	add_u64(o, "asleep", asleep);
 	add_u64(o, "spill_bytes", c.spill);
 	add_u64(o, "lines", c.lines);
 	add_u64(o, "bytes", c.bytes);
@@ -300,7 +304,7 @@ forget_rows(struct tail *t)
 		return;
 	for (row = TAILQ_FIRST(&t->rows); row != NULL; row = next) {
 		next = TAILQ_NEXT(row, all);
-		if (row->conn == NULL && now > row->away_us &&
+		if (row->conn == NULL && !row->asleep && now > row->away_us &&
 		    (now - row->away_us) / 1000 > t->conf.max_hold_ms) {
 			log_notice("%s %s: forgotten, nobody asked for it "
 			    "for long", row->ch->db, row->ch->cuid);
@@ -317,6 +321,7 @@ on_second(void *arg)
 
 	if (t->stopping)
 		return;
+	tail_rows_want(t);
 	if (now / SECOND_MS % HOLD_CHECK_S == 0) {
 		tail_hold_check(t);
 		forget_rows(t);
@@ -379,6 +384,8 @@ on_stop(void *arg, enum proc_stop_why why)
 
 static const struct msg_rule	 rules[] = {
 	{ MSG_WORKER_SERVER, 1, 16, 1024, on_server },
+	{ MSG_TAIL_ASLEEP, 1, 8, 1024, tail_on_asleep },
+	{ MSG_TAIL_NOBODY, 1, 8, 1024, tail_on_nobody },
 	{ 0, 0, 0, 0, NULL }
 };
 

@@ -96,6 +96,13 @@ int	tail_main(struct member *m, const struct worker_conf *conf);
  * has subscribed are noted all the same (api answers at once).
  * A send whose connection is lost holds watermarks back for two seconds more:
  * by then api has told link that the channel is closed.
+ *
+ * Sleep (R24).  A send that has nothing to do for long leaves: api and link keep
+ * the channel as it was, nothing queued, so it does not count as lost.  Control
+ * says MSG_TAIL_ASLEEP; from then on the first line for its channel makes the
+ * tail say MSG_TAIL_WANT, and holds watermarks back until the send has come
+ * back and noted it.  Each new process of a tail is told of all that sleep; one
+ * that it has no row for is wanted at once.
  */
 
 /* Answer to MSG_TAIL_ASK: what this server can prove about the position. */

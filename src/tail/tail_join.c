@@ -144,6 +144,8 @@ join_row(struct tail_conn *c, uint64_t tick)
 		tail_row_again(row, tick);
 	}
 	row->conn = c;
+	row->asleep = false;
+	row->want_ms = 0;
 	c->row = row;
 	return row;
 }

@@ -103,7 +103,8 @@ tail_mark_tick(struct tail *t)
 
 	TAILQ_FOREACH(row, &t->pending, pend) {
 		/* link knows that its channel is closed */
-		if (row->conn == NULL && now - row->away_ms > TAIL_AWAY_MS)
+		if (row->conn == NULL && !row->asleep &&
+		    now - row->away_ms > TAIL_AWAY_MS)
 			continue;
 		tick = MIN(tick, MAX(row->pending_from, row->noted));
 	}
@@ -166,6 +167,10 @@ tail_mark(void *arg)
 	struct buf			 payload = BUF_INIT, b = BUF_INIT;
 
 	tell_behind(t);
+	/* Who sleeps holds them back, once we know. */
+	if (t->w != NULL && !t->sleepers_known && loop_now_ms(t->loop) -
+	    t->start_ms < TAIL_SLEEPERS_MS)
+		return;
 	if (t->api == NULL || !t->has_point || t->live.tail == NULL ||
 	    t->good_ms == 0 || t->point_reboot != t->conf.reboot_id ||
 	    loop_now_ms(t->loop) - t->good_ms > SILENT_MS ||

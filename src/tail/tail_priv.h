@@ -8,6 +8,7 @@
  *	tail_join.c	conversation with sends
  *	tail_proof.c	what can be proven of a history, and of a position
  *	tail_mark.c	watermarks (R21)
+ *	tail_sleep.c	channels whose send sleeps (R24)
  *	tail_file.c	the checkpoint file
  */
 #ifndef TAIL_TAIL_PRIV_H
@@ -30,6 +31,7 @@
 #include "tail/tail.h"
 
 struct json_object;
+struct msg_in;
 struct tail;
 struct tail_conn;
 struct tail_row;
@@ -49,6 +51,10 @@ struct tail_row;
 #define TAIL_REFILL_WAIT_MS	200
 /* See tail.h: a lost send holds watermarks back. */
 #define TAIL_AWAY_MS		2000
+/* Control is told so often of a send that is wanted. */
+#define TAIL_WANT_MS		2000
+/* So long we say no watermark before control has told who sleeps. */
+#define TAIL_SLEEPERS_MS	10000
 #define TAIL_CHECKPOINT_MS	10000
 /* Nothing is known of former channels: hold everything so long. */
 #define TAIL_HOLD_ALL_MS	60000
@@ -72,6 +78,9 @@ struct tail_row {
 	uint32_t		 id;
 	uint64_t		 away_ms;	/* since when */
 	uint64_t		 away_us;	/* the same on the wall */
+	bool			 asleep;	/* its send comes back when we
+						 * want it */
+	uint64_t		 want_ms;	/* control was told */
 	/* Everything above `known` was watched; `last` is the highest tick that
 	 * was seen for it then.  So nothing is between last and the reader. */
 	uint64_t		 known, last;
@@ -242,6 +251,9 @@ struct tail {
 	struct buf		 spare[8];	/* for row->out */
 	size_t			 nspare;
 
+	bool			 sleepers_known;	/* control has said who
+						 * sleeps */
+	uint64_t		 start_ms;
 	struct peer		*api;
 	uint64_t		 mark_tick, mark_us;	/* highest sent */
 	uint64_t		 mark_reboot;
@@ -351,6 +363,14 @@ void	tail_time_note(struct tail *t, uint64_t tick, uint64_t us);
 uint64_t tail_time_of(const struct tail *t, uint64_t tick);
 uint64_t tail_mark_tick(struct tail *t);
 void	tail_mark(void *arg);
+
+/* tail_sleep.c */
+/* There is something for it, and its send is not there: tell control. */
+void	tail_row_want(struct tail_row *row);
+/* Tell it again. */
+void	tail_rows_want(struct tail *t);
+int	tail_on_asleep(struct msg_in *in);	/* MSG_TAIL_ASLEEP */
+int	tail_on_nobody(struct msg_in *in);	/* MSG_TAIL_NOBODY */
 
 /* tail_file.c */
 /* 1: there is one; 0: none; negative: it cannot be used (m). */

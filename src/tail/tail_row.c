@@ -116,6 +116,8 @@ tail_row_gone(struct tail_row *row, enum tail_end_why why,
 		put_str(&b, sentence);
 		tail_row_send(row, MSG_TAIL_GONE, &b);
 	}
+	/* one that sleeps has to hear of it, too: it finds no row then */
+	tail_row_want(row);
 	tail_floor_set(row->t, row->ch->db, row->ch->cuid, false);
 	tail_row_free(row);
 }
@@ -289,6 +291,7 @@ tail_row_line(struct tail_row *row, struct tail_reader *rd,
 	if (row->conn == NULL) {
 		/* nobody takes it: read it again when there is somebody */
 		tail_row_detach(row, ROUTE_WHY_QUOTA);
+		tail_row_want(row);
 		return;
 	}
 	if (row->in == NULL) {

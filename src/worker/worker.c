@@ -22,6 +22,8 @@
 
 #define STATUS_EVERY_MS		250
 #define CONTROL_NAME		"control"
+/* So long a worker that has left waits to be stopped. */
+#define NOT_STOPPED_MS		5000
 #define TOKEN_MAX_BYTES		16384
 /* Far beyond any conversation with control; a list of all pairs is largest. */
 #define CONTROL_MESSAGE_MAX	((size_t)256 * 1024 * 1024)
@@ -309,6 +311,39 @@ worker_say(struct worker *w, uint16_t type)
 {
 	if (w->control != NULL)
 		(void)peer_send(w->control, type, 0, NULL, 0);
+}
+
+void
+worker_ask_leave(struct worker *w, uint64_t tick)
+{
+	struct buf	 b = BUF_INIT;
+
+	put_u64(&b, tick);
+	if (w->control != NULL)
+		(void)peer_send_buf(w->control, MSG_WORKER_LEAVE_REQ, 0, &b);
+	buf_free(&b);
+}
+
+static void
+on_not_stopped(void *arg)
+{
+	struct worker	*w = arg;
+
+	/* Control has died before it heard of it: begin anew. */
+	worker_done(w, PROC_EXIT_OK, NULL);
+}
+
+void
+worker_say_left(struct worker *w, bool left)
+{
+	uint8_t	 b = left;
+
+	if (w->control != NULL)
+		(void)peer_send(w->control, MSG_WORKER_LEFT, 0, &b, 1);
+	if (!left)
+		return;
+	loop_timer_start(loop_timer_new(w->loop, on_not_stopped, w),
+	    NOT_STOPPED_MS);
 }
 
 /* ---- a place of the target -------------------------------------------------------- */

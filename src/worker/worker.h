@@ -95,6 +95,16 @@ void	worker_status(struct worker *w, struct json_object *status);
  * away. */
 void	worker_say(struct worker *w, uint16_t type);
 
+/*
+ * A send or receive that has had nothing to do for long asks control to leave
+ * (MSG_WORKER_LEAVE_REQ; tick: of its last record).  Answered with
+ * MSG_WORKER_LEAVE_ANS(true), it looks again, tells its other peers that it
+ * sleeps, and says so (left true); or that something has come (false).  Then
+ * it is stopped, and until that has come it does nothing any more.
+ */
+void	worker_ask_leave(struct worker *w, uint64_t tick);
+void	worker_say_left(struct worker *w, bool left);
+
 /* ---- a place of the target (MSG_WORKER_TARGET) --------------------------- */
 
 /* Where a receive writes.  server "" : nobody leads just now. */
