@@ -26,7 +26,9 @@ int	link_main(struct member *m, const struct worker_conf *conf);
 /*
  * Its status (worker_status()), as control reads it; times are microseconds.
  *
- *	{"state": "running",		a session is open; else "initializing",
+ *	{"channels", "subscribed", "asleep": of these, without a process (R24;
+ *					MSG_LINK_SLEEP, MSG_LINK_WANT),
+ *	 "state": "running",		a session is open; else "initializing",
  *					or "failed": trying again is of no use
  *	 "error": "...",		absent when there is none
  *	 "source": "<cluster id>", "endpoint": "https://..",

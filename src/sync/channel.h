@@ -41,6 +41,10 @@
  * applied (R15); nothing else survives.  So no message is acknowledged, and
  * credits and positions are absolute numbers.
  *
+ * Either end may sleep while there is nothing to say (R24): then api and link
+ * act for it, the subscription goes on, and CLOSED, or a new SUBSCRIBE, is the
+ * first word when it is over.
+ *
  * All encodings are those of ipc/codec.h; decoders check everything, read
  * to the end, and return 0, ERR_FORMAT, ERR_TRUNCATED, ERR_RANGE or
  * ERR_TOO_BIG.  Spans point into the payload.

@@ -150,7 +150,7 @@ enum tail_end_why {
  *	 "error": "...",		absent when there is none
  *	 "server": "PRMR-..", "reboot_id": 7,
  *	 "from_tick", "newest_tick", "held_tick", "watermark_tick",
- *	 "channels", "detached", "busy", "away",
+ *	 "channels", "detached", "busy", "away", "asleep",
  *	 "spill_bytes", "lines", "bytes", "not_ours_lines"}
  */
 
