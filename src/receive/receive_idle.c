@@ -46,6 +46,7 @@ is_free(const struct receive *r)
 	    !commit_is_suspect(r->commit) && owed_count(r->owed) == 0 &&
 	    r->place == PLACE_NONE && !r->comparing.wanted &&
 	    r->repair[0] == '\0' && r->error[0] == '\0' &&
+	    !loop_timer_is_running(r->status_timer) &&
 	    r->target.server[0] != '\0';
 }
 

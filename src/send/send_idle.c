@@ -64,6 +64,7 @@ is_idle(struct send *s)
 {
 	return !worker_is_stopping(s->w) && !s->asleep && s->api != NULL &&
 	    loop_now_ms(s->loop) - s->active_ms >= s->conf.idle_ms &&
+	    !loop_timer_is_running(s->status_timer) &&
 	    is_talk_idle(s) && is_queue_idle(s) && is_tail_idle(s);
 }
 

@@ -338,6 +338,9 @@ worker_say_left(struct worker *w, bool left)
 {
 	uint8_t	 b = left;
 
+	/* It is what is shown from now on. */
+	if (left && w->status_is_new)
+		send_status(w);
 	if (w->control != NULL)
 		(void)peer_send(w->control, MSG_WORKER_LEFT, 0, &b, 1);
 	if (!left)
