@@ -46,6 +46,8 @@
 #define WAKING_MAX		48
 /* So long one that was woken is shown as it was before. */
 #define WAKING_MS		10000
+/* Who was wanted does not leave before that, whatever it has to do. */
+#define WANTED_MS		2000
 
 struct slot {
 	struct control	*c;
@@ -248,7 +250,9 @@ on_leave(struct msg_in *in)
 {
 	struct control_worker	*w = in->ctx;
 	uint8_t			 allowed = control_is_leader(w->c) &&
-				    !w->waking && !w->asleep;
+				    !w->waking && !w->asleep &&
+				    (w->woken_ms == 0 || loop_now_ms(
+				    w->c->loop) - w->woken_ms >= WANTED_MS);
 	uint64_t		 tick;
 	int			 r;
 
@@ -701,12 +705,13 @@ control_worker_wake(struct control_worker *w)
 {
 	if (w->may_leave)
 		w->wake_early = true;
+	if (!w->waking)
+		w->woken_ms = loop_now_ms(w->c->loop);
 	if (!w->asleep)
 		return;
 	log_debug("%s: is woken", w->name);
 	w->asleep = false;
 	w->waking = true;
-	w->woken_ms = loop_now_ms(w->c->loop);
 	w->lost_ms = 0;
 	post_settle(w->c->pool);
 }

@@ -99,7 +99,8 @@ void	control_worker_update(struct control_worker *w,
 	    const struct buf *config);
 /* Not found any more from now on; freed when it is down, after gone(). */
 void	control_worker_stop(struct control_worker *w);
-/* It sleeps, or is about to: start it again, soon.  Else without effect. */
+/* It sleeps, or is about to: start it again, soon.  Else it stays for some
+ * seconds more. */
 void	control_worker_wake(struct control_worker *w);
 /* Sleeping, or on its way back. */
 bool	control_worker_is_resting(const struct control_worker *w);

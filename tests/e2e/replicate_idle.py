@@ -2,6 +2,7 @@
 """Processes of shards that nothing is written to: they leave, come back with the
 next write, and nothing is lost over it, whoever is killed meanwhile."""
 import os
+import random
 import sys
 import threading
 import time
@@ -152,22 +153,29 @@ def stop_while_asleep(p):
     assert not awake(p), awake(p)
 
 
+def times_left(p):
+    n = 0
+    for m in p.masters:
+        with open(m.log, errors="replace") as f:
+            n += f.read().count("nothing to do: sleeps")
+    return n
+
+
 def races(p):
     """They leave all the time, and writes come at any moment of it."""
     make(p.a, "_system", "race", 4, 1)
     p.configure()
     p.wait_running(60)
     end = time.monotonic() + 20
-    n, left = 0, 0
+    r, n, before = random.Random(7), 0, times_left(p)
     while time.monotonic() < end:
-        for _ in range(3):
-            n += 1
-            insert_one(p, f"r{n}", "race")
-        if not awake(p):
-            left += 1
-        # around the time at which they ask, and settle
-        time.sleep(0.05 + 0.13 * (n % 13))
-    print(f"# {n} writes, {left} times nobody was awake")
+        n += 1
+        insert_one(p, f"r{n}", r.choice(("race", "many")))
+        # a shard is left alone for about as long as its processes stay
+        time.sleep(r.uniform(0.05, 0.6))
+    left = times_left(p) - before
+    print(f"# {n} writes, {left} times a process has left")
+    assert left > 10, left
     p.wait_equal(40)
     p.check_sync()
 
@@ -183,7 +191,7 @@ TESTS = [all_leave, a_write_brings_back_its_own, complete_goes_on,
 def short(p):
     for m in p.masters:
         m.stop()
-        m.flags["shard.idle-timeout"] = ["60ms"]
+        m.flags["shard.idle-timeout"] = ["100ms"]
         m.flags["apply.settle"] = ["100ms"]
         m.start()
     for m in p.masters:
