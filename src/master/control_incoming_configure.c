@@ -20,6 +20,7 @@
 #include "json/get.h"
 #include "link/link.h"
 #include "master/control_incoming_priv.h"
+#include "master/control_outgoing.h"
 
 /* What a request is made of. */
 struct wish {
@@ -178,6 +179,10 @@ check_source(struct wish *w)
 	else if (strcmp(id, w->in->c->cluster_id) == 0)
 		r = refuse(w, 412, "the source is this cluster itself (%s); "
 		    "name the masters of another one", id);
+	else if (control_outgoing_has(w->in->c, id))
+		r = refuse(w, 412, "the source is a target of this cluster "
+		    "(%s); use \"stop sync\" there first, or \"abort "
+		    "outgoing sync\" here when it is gone", id);
 	else if (protocol != LINK_PROTOCOL)
 		r = refuse(w, 412, "the source speaks protocol %lld, this "
 		    "master %d; use the same version of arangosync",

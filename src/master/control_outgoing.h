@@ -22,6 +22,9 @@ struct json_object;
  * full: with the shards.  Never NULL.
  */
 struct json_object *control_outgoing_info(struct control *c, bool full);
+/* Is the cluster with this id a target of ours, be it one that was not heard of
+ * for long? */
+bool	control_outgoing_has(const struct control *c, const char *cluster_id);
 /* Our datacenter as in GET /_api/sync/shards (product reference 3.4): {"id",
  * "databases"}; the caller's. */
 struct json_object *control_shards_of(const struct arango_topology *t);

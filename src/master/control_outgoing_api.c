@@ -213,6 +213,13 @@ control_outgoing_info(struct control *c, bool full)
 	return list;
 }
 
+bool
+control_outgoing_has(const struct control *c, const char *cluster_id)
+{
+	return c->outgoing != NULL &&
+	    map_has(&c->outgoing->targets, cluster_id) != 0;
+}
+
 /* 16 characters, the same as long as the task is the same. */
 static void
 task_id(struct json_object *o, const char *a, const char *b)

@@ -195,10 +195,22 @@ def other_source(p):
             m.kill()
     fill(p.a, "_system", "x", 100, prefix="more")
     p.wait_equal(30)
+
+
+def source_is_a_target(p):
+    """Each would be a copy of the other, and lose what is on its way."""
+    r = p.ka.run("configure", "sync", "--source.endpoint=" + p.mb.url,
+                 "--source.cacert=" + p.kb.path("tls-ca.crt"),
+                 "--master.keyfile=" + p.kb.path("client.keyfile"),
+                 "--master.endpoint=" + p.ma.url,
+                 "--master.cacert=" + p.ka.path("tls-ca.crt"),
+                 "--auth.keyfile=" + p.ka.path("client.keyfile"))
+    assert r.code == 1 and "is a target of this cluster" in r.err, r
+    assert p.status(p.ma)["status"] == "inactive" and not p.read_only(p.a)
     p.stop()
 
 
 run_all("input", [usage, files, nobody_there, not_a_master, wrong_authority,
                   wrong_client_certificate, expired_client_certificate,
                   wrong_credentials, source_is_the_target, older_target,
-                  single_server, other_source], Pair(dbservers=1), 150)
+                  single_server, other_source, source_is_a_target], Pair(dbservers=1), 150)
