@@ -321,7 +321,8 @@ conversation(struct receive *r)
 	r->lines_ms = loop_now_ms(r->loop);
 	r->refused[0] = '\0';
 	receive_credit(r);
-	if (r->repair[0] == '\0')
+	/* A repair has to get somewhere first: see caught_up(). */
+	if (r->shard.step == SHARD_RUNNING)
 		backoff_reset(&r->again);
 	for (;;) {
 		if ((e = receive_ended(r)) != 0)
