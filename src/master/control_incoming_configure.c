@@ -105,8 +105,9 @@ static const char *
 tls_hint(const char *text)
 {
 	if (strstr(text, " alert ") != NULL)
-		return "the client certificate is refused: it has expired, or "
-		    "its signer is not in the source's --server.client-cafile";
+		return "the client certificate of --master.keyfile is refused: "
+		    "it is not valid now, or its signer is not in the source's "
+		    "--server.client-cafile";
 	if (strstr(text, "certificate") != NULL)
 		return "who signed the certificate of the source must be in "
 		    "--source.cacert";
