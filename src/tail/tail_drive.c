@@ -209,13 +209,7 @@ begin_at_end(struct tail *t, bool was_lost, struct err_msg *m)
 	    &p, m);
 	if (r != 0)
 		return r;
-	memset(&at, 0, sizeof(at));
-	at.from = p.from;
-	at.has_proof = p.has_last;
-	at.proof_vpack = p.last_vpack;
-	at.proof_from = p.last_from;
-	at.proof_tick = p.last_tick;
-	at.proof_crc = p.last_crc;
+	tail_point_of(&at, &p);
 	seek_end(t, was_lost, &at);
 	return 0;
 }

@@ -139,18 +139,7 @@ static void
 make_mark(struct tail *t, struct channel_watermark *w)
 {
 	memset(w, 0, sizeof(*w));
-	pos_clear(&w->pos);
-	memcpy(w->pos.server, t->conf.server, sizeof(w->pos.server));
-	w->pos.reboot_id = t->conf.reboot_id;
-	w->pos.server_id = t->server_id;
-	w->pos.tick = tail_mark_tick(t);
-	if (w->pos.tick == t->point.from) {
-		w->pos.has_proof = t->point.has_proof;
-		w->pos.proof_vpack = t->point.proof_vpack;
-		w->pos.proof_from = t->point.proof_from;
-		w->pos.proof_tick = t->point.proof_tick;
-		w->pos.proof_crc = t->point.proof_crc;
-	}
+	tail_position(t, tail_mark_tick(t), &t->point, &w->pos);
 	/* ticks behind the last record that mean nothing are no lag */
 	w->newest_tick = t->at_end ? t->point.from :
 	    MAX(t->newest, t->point.from);

@@ -293,6 +293,13 @@ void	tail_hold_update(struct tail *t);
 void	tail_hold_check(struct tail *t);	/* R3 */
 
 /* tail_read.c */
+/* What arango/tail.h calls a point, for the table. */
+void	tail_point_of(struct route_point *rp,
+	    const struct arango_tail_point *p);
+/* A tick of this server as a position; proven where it is the end of a
+ * response. */
+void	tail_position(const struct tail *t, uint64_t tick,
+	    const struct route_point *end, struct sync_pos *pos);
 void	tail_reader_start(struct tail_reader *rd,
 	    const struct arango_tail_point *p);
 void	tail_reader_stop(struct tail_reader *rd);

@@ -141,20 +141,34 @@ on_marker(void *arg, const struct arango_marker *m)
 	return 0;
 }
 
-static void
-end_position(const struct tail *t, const struct arango_tail_point *p,
-    struct sync_pos *pos)
+void
+tail_point_of(struct route_point *rp, const struct arango_tail_point *p)
+{
+	memset(rp, 0, sizeof(*rp));
+	rp->from = p->from;
+	rp->has_proof = p->has_last;
+	rp->proof_vpack = p->last_vpack;
+	rp->proof_from = p->last_from;
+	rp->proof_tick = p->last_tick;
+	rp->proof_crc = p->last_crc;
+}
+
+void
+tail_position(const struct tail *t, uint64_t tick,
+    const struct route_point *end, struct sync_pos *pos)
 {
 	pos_clear(pos);
 	memcpy(pos->server, t->conf.server, sizeof(pos->server));
 	pos->reboot_id = t->conf.reboot_id;
 	pos->server_id = t->server_id;
-	pos->tick = p->from;
-	pos->has_proof = p->has_last;
-	pos->proof_vpack = p->last_vpack;
-	pos->proof_from = p->last_from;
-	pos->proof_tick = p->last_tick;
-	pos->proof_crc = p->last_crc;
+	pos->tick = tick;
+	if (tick != end->from)
+		return;
+	pos->has_proof = end->has_proof;
+	pos->proof_vpack = end->proof_vpack;
+	pos->proof_from = end->proof_from;
+	pos->proof_tick = end->proof_tick;
+	pos->proof_crc = end->proof_crc;
 }
 
 /* The response is complete: the rest of the lines, and its end. */
@@ -163,12 +177,14 @@ end_rows(struct tail_reader *rd, const struct arango_tail_done *d)
 {
 	struct tail	*t = rd->t;
 	struct tail_row	*row;
+	struct route_point at;
 	struct sync_pos	 pos;
 	struct buf	 end = BUF_INIT, b;
 
 	if (TAILQ_EMPTY(&rd->touched))
 		return;
-	end_position(t, &d->point, &pos);
+	tail_point_of(&at, &d->point);
+	tail_position(t, at.from, &at, &pos);
 	put_u64(&end, d->asked_from);
 	pos_put(&end, &pos);
 	while ((row = TAILQ_FIRST(&rd->touched)) != NULL) {
@@ -200,18 +216,6 @@ end_detoured(struct tail *t, const struct arango_tail_done *d)
 }
 
 static void
-route_point_of(struct route_point *rp, const struct arango_tail_point *p)
-{
-	memset(rp, 0, sizeof(*rp));
-	rp->from = p->from;
-	rp->has_proof = p->has_last;
-	rp->proof_vpack = p->last_vpack;
-	rp->proof_from = p->last_from;
-	rp->proof_tick = p->last_tick;
-	rp->proof_crc = p->last_crc;
-}
-
-static void
 live_done(struct tail_reader *rd, const struct arango_tail_done *d)
 {
 	struct tail	*t = rd->t;
@@ -224,7 +228,7 @@ live_done(struct tail_reader *rd, const struct arango_tail_done *d)
 	t->read_ticks += d->point.from - d->asked_from;
 	t->rounds = d->more || d->point.from != t->point.from ? 0 :
 	    t->rounds + 1;
-	route_point_of(&t->point, &d->point);
+	tail_point_of(&t->point, &d->point);
 	route_done(t->route, &t->point, tail_row_joined, t);
 	t->newest = MAX(d->server_tick, t->newest);
 	t->at_end = !d->more;

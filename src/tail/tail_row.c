@@ -385,18 +385,7 @@ say_through(struct tail_row *row, uint64_t from)
 
 	if (row->told <= row->ended || from < row->told)
 		return;
-	pos_clear(&pos);
-	memcpy(pos.server, row->t->conf.server, sizeof(pos.server));
-	pos.reboot_id = row->t->conf.reboot_id;
-	pos.server_id = row->t->server_id;
-	pos.tick = MIN(from, rp->from);
-	if (pos.tick == rp->from) {
-		pos.has_proof = rp->has_proof;
-		pos.proof_vpack = rp->proof_vpack;
-		pos.proof_from = rp->proof_from;
-		pos.proof_tick = rp->proof_tick;
-		pos.proof_crc = rp->proof_crc;
-	}
+	tail_position(row->t, MIN(from, rp->from), rp, &pos);
 	row->ended = pos.tick;
 	put_u64(&b, pos.tick);
 	pos_put(&b, &pos);
