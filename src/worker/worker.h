@@ -91,8 +91,7 @@ struct peer *worker_control(const struct worker *w);
  * Members every status has: "state" (a word), "error" (a sentence, or absent).
  */
 void	worker_status(struct worker *w, struct json_object *status);
-/* An empty message, or one with a sentence, to control; nothing when it is
- * away. */
+/* An empty message to control; nothing when it is away. */
 void	worker_say(struct worker *w, uint16_t type);
 
 /*

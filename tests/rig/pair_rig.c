@@ -64,7 +64,6 @@ struct rig {
 static int
 on_message(struct peer *p, const struct frame *f, void *arg)
 {
-	struct rig	*g = arg;
 	struct rbuf	 m = { f->payload, f->len };
 	const uint8_t	*text;
 	size_t		 n;
@@ -86,7 +85,6 @@ on_message(struct peer *p, const struct frame *f, void *arg)
 		return 0;
 	default:
 		log_error("%s says %s", peer_name(p), msg_name(f->type));
-		(void)g;
 		return ERR_PROTOCOL;
 	}
 }
