@@ -187,11 +187,32 @@ get_status(struct sb_req *r)
 	sb_reply_json(r, 200, o);
 }
 
+/*
+ * Prometheus text; of arangod's numbers (documentation of 3.11, "Metrics")
+ * the one that says how busy clients keep a server, this request included.
+ */
+static void
+get_metrics(struct sb_req *r)
+{
+	static const char	 name[] =
+	    "arangodb_http_request_statistics_total_requests_total";
+	struct http_server_stats st;
+	struct buf		 b = BUF_INIT;
+
+	http_server_get_stats(r->server->http, &st);
+	buf_printf(&b, "# HELP %s Total number of HTTP requests\n"
+	    "# TYPE %s counter\n%s{role=\"%s\"} %llu\n", name, name, name,
+	    r->server->role->name, (unsigned long long)st.requests);
+	sb_reply_raw(r, 200, "text/plain; charset=utf-8", &b);
+}
+
 const struct sb_route	 sb_common_routes[] = {
 	{ SB_GET, "/_api/version", SB_EARLY, get_version },
 	{ SB_GET, "/_admin/version", SB_EARLY, get_version },
 	{ SB_GET, "/_admin/status", SB_EARLY, get_status },
 	{ SB_GET, "/_admin/time", 0, get_time },
+	{ SB_GET, "/_admin/metrics", 0, get_metrics },
+	{ SB_GET, "/_admin/metrics/v2", 0, get_metrics },
 	{ SB_GET, "/_admin/server/role", 0, get_role },
 	{ SB_GET, "/_admin/server/id", 0, get_id },
 	{ SB_GET, "/_admin/server/availability", SB_OPEN | SB_EARLY,
