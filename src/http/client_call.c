@@ -502,6 +502,12 @@ fill_result(struct http_call *call, CURLcode code, struct http_result *res)
 		res->msg = call->msg;
 	} else if (code != CURLE_OK) {
 		res->err = curl_err(code);
+		/* Hung up during the handshake, without an alert: nothing
+		 * was refused. */
+		if (code == CURLE_SSL_CONNECT_ERROR &&
+		    (strstr(call->curl_text, "SSL routines") == NULL ||
+		    strstr(call->curl_text, "unexpected eof") != NULL))
+			res->err = ERR_CLOSED;
 		/* With TLS 1.3 a client certificate is refused after the
 		 * handshake: an alert instead of an answer. */
 		if (res->err == ERR_CLOSED && call->received == 0 &&

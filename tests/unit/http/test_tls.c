@@ -266,6 +266,58 @@ test_plain_on_tls_port(void)
 	end(&srv);
 }
 
+/* Something in between, or a master that is just starting: waiting may help.
+ * At once, after the client's hello, and with a reset. */
+static void
+test_hangs_up(void)
+{
+	static const struct linger	 reset = { 1, 0 };
+	struct http_call_opts		 q = HTTP_CALL_OPTS_INIT;
+	struct http_client_opts		 o = HTTP_CLIENT_OPTS_INIT;
+	struct sockaddr_in		 in = { .sin_family = AF_INET };
+	socklen_t			 len = sizeof(in);
+	struct http_client		*c;
+	struct err_msg			 m;
+	char				*url, b[4096];
+	int				 i, how, fd, l;
+
+	begin();
+	l = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	CU_ASSERT_EQUAL_FATAL(bind(l, (struct sockaddr *)&in, len), 0);
+	CU_ASSERT_EQUAL_FATAL(listen(l, 5), 0);
+	CU_ASSERT_EQUAL(getsockname(l, (struct sockaddr *)&in, &len), 0);
+	url = xasprintf("https://127.0.0.1:%u/", (unsigned)ntohs(in.sin_port));
+	q.url = url;
+	q.on_done = on_done;
+	for (how = 0; how < 3; how++) {
+		CU_ASSERT_EQUAL_FATAL(http_client_new(loop, &o, &c, &m), 0);
+		done = false;
+		CU_ASSERT_EQUAL_FATAL(http_client_start(c, &q, NULL, &m), 0);
+		for (i = 0; i < 100000 && !done; i++) {
+			loop_run_once(loop, 1);
+			if ((fd = accept(l, NULL, NULL)) == -1)
+				continue;
+			if (how > 0)
+				while (recv(fd, b, sizeof(b), MSG_DONTWAIT) < 1)
+					loop_run_once(loop, 1);
+			if (how == 2)
+				setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset,
+				    sizeof(reset));
+			close(fd);
+		}
+		CU_ASSERT(done);
+		CU_ASSERT_EQUAL(last.err, ERR_CLOSED);
+		CU_ASSERT_FALSE(last.maybe_sent);
+		http_client_free(&c);
+	}
+	close(l);
+	free(url);
+	buf_free(&last.body);
+	loop_free(&loop);
+	free_pki();
+}
+
 static void
 test_reload(void)
 {
@@ -381,6 +433,7 @@ UNIT_MAIN("tls",
       test_client_certificates },
     { "big bodies pass in both directions", test_big_over_tls },
     { "plain HTTP on the TLS port is told so", test_plain_on_tls_port },
+    { "who hangs up during the handshake refuses nothing", test_hangs_up },
     { "a reload swaps good contexts and keeps the old on errors",
       test_reload },
     { "a bad keyfile is named with its fault", test_keyfile_errors })
