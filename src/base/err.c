@@ -47,6 +47,12 @@ err_text(int err)
 	return "unknown error";
 }
 
+bool
+err_is_full(int err)
+{
+	return err == -ENOSPC || err == -EDQUOT;
+}
+
 int
 err_set(struct err_msg *m, int err, const char *fmt, ...)
 {

@@ -14,8 +14,9 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
-#include <stddef.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 enum {
 	ERR_FORMAT	= -10001,	/* bytes are not what they claim to be */
@@ -44,6 +45,8 @@ struct err_msg {
 
 /* A short text for 0, -errno or ERR_*; static storage. */
 const char *err_text(int err);
+/* No space: of the disk, or of somebody's quota of it. */
+bool	err_is_full(int err);
 
 /*
  * Write a sentence into m (may be NULL) and return err, so that

@@ -9,6 +9,7 @@ src_queue_libqueue_a_SOURCES = \
 	src/queue/reader.c src/queue/reader.h \
 	src/queue/recover.c \
 	src/queue/retire.c \
+	src/queue/room.c src/queue/room.h \
 	src/queue/segment.c src/queue/segment.h \
 	src/queue/set.c \
 	src/queue/writer.c

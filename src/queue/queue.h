@@ -23,9 +23,15 @@
  *	-ENOSPC		the disk is full, or less is free than must be: a
  *			state.  Nothing was appended; reading, acknowledging
  *			and deleting go on; the same append may be tried again.
+ *			From queue_sync(): what was not durable yet is cut off
+ *			and the queue is to be abandoned and opened again; it
+ *			refuses the rest.
  *	ERR_STORAGE	a write or an fsync failed otherwise: nobody knows what
  *			is on the disk.  This queue refuses everything from now
- *			on (queue_error() says why); queue_abandon() it.
+ *			on (queue_error() says why); queue_abandon() it.  After
+ *			an fsync the file was cut behind what had been durable,
+ *			so that the next opening does not take for durable what
+ *			the kernel has in memory only.
  *	ERR_CORRUPT	at opening: damage that no power cut explains, with
  *			file and offset in the sentence.  Nothing was changed.
  *			Set the channel aside (queue_set_aside) and repair it.
@@ -223,18 +229,20 @@ const char *queue_dir(const struct queue *q);
  * ERR_RANGE for what was never written.  Segments of a response that has not
  * ended stay, because recovery may have to go back to where it began.
  * When all is acknowledged and the segment in use is large, it is replaced by
- * an empty one (which may fail as queue_append does).
+ * an empty one; when there is no room even for that, by none.
  */
 int	queue_ack(struct queue *q, uint64_t epoch, uint64_t offset,
 	    struct err_msg *em);
-/* The same replacement whatever its size: for a channel that goes idle. */
+/* The same replacement whatever its size: for a channel that goes idle, and
+ * when space is short. */
 int	queue_trim(struct queue *q, struct err_msg *em);
 
 /*
  * Forget all records and start a new epoch at `start` with channel `c` (the
  * DB-server may be another one); durable when it returns 0.  For resets:
- * change of leader, repair.  After an error other than -ENOSPC the queue has
- * failed; after -ENOSPC nothing has changed.
+ * change of leader, repair.  It makes room: without space for a new segment
+ * all old ones go first, newest first, and a crash between leaves the begin of
+ * the old queue, or none.  After an error the queue has failed.
  */
 int	queue_discard_all(struct queue *q, const struct queue_channel *c,
 	    const struct queue_mark *start, struct err_msg *em);

@@ -63,6 +63,8 @@ int	queue_refuse(const struct queue *q, struct err_msg *em);
 void	queue_note_durable(struct queue *q);
 /* Delete the first n segments; stops at one that cannot be. */
 void	queue_delete_segments(struct queue *q, size_t n);
+/* All of them, newest first; the next append begins one.  0 or ERR_STORAGE. */
+int	queue_delete_all(struct queue *q, struct err_msg *em);
 
 /* set.c */
 void	queue_set_note_dirty(struct queue *q);

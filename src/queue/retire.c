@@ -61,6 +61,33 @@ queue_delete_segments(struct queue *q, size_t n)
 	memmove(q->segs, q->segs + i, q->n_segs * sizeof(*q->segs));
 }
 
+/*
+ * A crash leaves what was appended first, an older state of the same queue:
+ * its end was not clean, so it counts in a new epoch and by its ticks only.
+ */
+int
+queue_delete_all(struct queue *q, struct err_msg *em)
+{
+	char	*path;
+	int	 r = 0;
+
+	if (q->fd != -1)
+		close(q->fd);
+	q->fd = -1;
+	for (; q->n_segs > 0 && r == 0; q->n_segs--) {
+		path = seg_path(q->dir, q->segs[q->n_segs - 1].epoch,
+		    q->segs[q->n_segs - 1].number);
+		if (unlink(path) == -1 && errno != ENOENT)
+			r = -errno;
+		free(path);
+		if (r != 0)
+			break;
+	}
+	if (r == 0)
+		r = fsx_fsync_dir(q->dir);
+	return r == 0 ? 0 : queue_fail(q, em, "deleting segments", r);
+}
+
 /* Offset at which records of this epoch end; 0: it is unknown. */
 static uint64_t
 epoch_end(const struct queue *q, uint64_t epoch)
@@ -116,9 +143,14 @@ queue_trim(struct queue *q, struct err_msg *em)
 	if (q->n_segs == 0 || q->acked != q->received.offset ||
 	    q->received.mark_offset != q->received.offset)
 		return 0;
-	if (q->segs[q->n_segs - 1].base != q->received.offset &&
-	    (r = queue_start_segment(q, 0, em)) != 0)
-		return r;
+	if (q->segs[q->n_segs - 1].base != q->received.offset) {
+		r = queue_start_segment(q, 0, em);
+		/* The position is known to whoever acknowledged it. */
+		if (r == -ENOSPC)
+			return queue_delete_all(q, em);
+		if (r != 0)
+			return r;
+	}
 	queue_delete_segments(q, q->n_segs - 1);
 	return 0;
 }
@@ -131,8 +163,8 @@ queue_trim(struct queue *q, struct err_msg *em)
  *	   counts", durably			before the flag)
  *	2. delete all older segments		the new one
  *
- * Deleting first would leave, in between, a queue that looks consumed and
- * goes on in the old epoch at the old tick.
+ * Deleting the oldest first would leave, in between, a queue that looks
+ * consumed and goes on in the old epoch at the old tick.
  */
 int
 queue_discard_all(struct queue *q, const struct queue_channel *c,
@@ -151,13 +183,17 @@ queue_discard_all(struct queue *q, const struct queue_channel *c,
 	q->received.mark = *start;
 	q->received.mark_offset = q->received.offset;
 	if (q->n_segs > 0) {
-		if ((r = queue_start_segment(q, FMT_SEG_DISCARDS, em)) != 0) {
+		r = queue_start_segment(q, FMT_SEG_DISCARDS, em);
+		if (r == 0)
+			queue_delete_segments(q, q->n_segs - 1);
+		else if (r == -ENOSPC)
+			r = queue_delete_all(q, em);
+		if (r != 0) {
 			q->channel = channel;
 			q->epoch = epoch;
 			q->received = received;
 			return r;
 		}
-		queue_delete_segments(q, q->n_segs - 1);
 	}
 	q->acked = q->received.offset;
 	q->wrong_server = false;

@@ -268,15 +268,15 @@ queue_start_segment(struct queue *q, uint32_t flags, struct err_msg *em)
 	size_t			 n;
 	int			 r;
 
-	if (!(flags & FMT_SEG_DISCARDS) && (r = queue_sync(q, em)) != 0)
-		return r;
+	if (!(flags & FMT_SEG_DISCARDS) && queue_sync(q, em) != 0)
+		return queue_refuse(q, em);
 	describe_segment(q, flags, &h);
 	n = fmt_put_segment(bytes, &h);
 	path = seg_path(q->dir, h.epoch, h.number);
 	r = fsx_create_exclusive(path, bytes, n, 0600);
-	if (r == -ENOSPC || r == -EDQUOT) {
+	if (err_is_full(r)) {
 		free(path);
-		return no_space(q, em, "no space for a new segment");
+		return no_space(q, em, "the disk is full");
 	}
 	if (q->fd != -1)
 		close(q->fd);
@@ -321,13 +321,15 @@ check_space(struct queue *q, size_t len, struct err_msg *em)
 	struct statvfs	 vfs;
 
 	if (q->opts.min_free_bytes == 0 || (q->state != QUEUE_FULL &&
-	    q->unchecked_bytes < SPACE_CHECK_BYTES))
+	    q->unchecked_bytes < MIN(SPACE_CHECK_BYTES,
+	    q->opts.min_free_bytes / 8)))
 		return 0;
 	if (fstatvfs(q->lock_fd, &vfs) == -1)
 		return 0;	/* writing will tell */
 	if ((uint64_t)vfs.f_bavail * vfs.f_frsize <
 	    q->opts.min_free_bytes + len)
-		return no_space(q, em, "less space is left than must be");
+		return no_space(q, em, "the disk is full, as less is free "
+		    "than is left to others");
 	q->unchecked_bytes = 0;
 	return 0;
 }
@@ -407,8 +409,8 @@ write_record(struct queue *q, struct fmt_record *h, const struct iovec *iov,
 			close(q->fd);
 			q->fd = -1;
 		}
-		if (r == ENOSPC || r == EDQUOT)
-			return no_space(q, em, "no space left");
+		if (err_is_full(-r))
+			return no_space(q, em, "the disk is full");
 		if (r != EFBIG || fresh)
 			return queue_fail(q, em, "writing", -r);
 		/* A limit of file sizes: the next file begins at 0. */
@@ -500,6 +502,25 @@ queue_note_durable(struct queue *q)
 	queue_set_note_clean(q);
 }
 
+/*
+ * The pages that were not written count as clean now, and another fsync would
+ * find nothing to do: so they are thrown away.  Full: file systems that find
+ * out as late as that (NFS, thin volumes, quotas).
+ */
+static int
+sync_failed(struct queue *q, struct err_msg *em, int err)
+{
+	struct queue_seg	*s = &q->segs[q->n_segs - 1];
+	bool			 was_cut;
+
+	was_cut = q->durable.offset >= s->base && ftruncate(q->fd,
+	    (off_t)(q->header_bytes + (q->durable.offset - s->base))) == 0;
+	(void)queue_fail(q, em, "fdatasync", err);
+	if (!was_cut || !err_is_full(err))
+		return ERR_STORAGE;
+	return err_set(em, -ENOSPC, "%s: the disk is full", q->dir);
+}
+
 int
 queue_sync(struct queue *q, struct err_msg *em)
 {
@@ -508,10 +529,9 @@ queue_sync(struct queue *q, struct err_msg *em)
 	if ((r = queue_refuse(q, em)) != 0 || !q->dirty)
 		return r;
 	/* Older segments are on disk since the one in use began. */
-	if ((r = fsx_fdatasync(q->fd)) != 0)
-		return queue_fail(q, em, "fdatasync", r);
-	queue_note_durable(q);
-	return 0;
+	if ((r = fsx_fdatasync(q->fd)) == 0)
+		queue_note_durable(q);
+	return r == 0 ? 0 : sync_failed(q, em, r);
 }
 
 bool
