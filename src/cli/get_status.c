@@ -100,8 +100,9 @@ print_side(const struct sync_side *s)
 				printf(", %llu %s",
 				    (unsigned long long)s->by_status[i],
 				    sync_status_name((enum sync_status)i));
-		printf("\n  %-10s%s at most\n", "Delay:",
-		    delay_text(s->max_delay_ns, delay));
+		printf("\n  %-10s%s%s\n", "Delay:",
+		    delay_text(s->max_delay_ns, delay),
+		    s->max_delay_ns != 0 ? " at most" : "");
 	}
 	if (s->active_barrier)
 		print_safe("Barrier:", "active; the source is read-only");

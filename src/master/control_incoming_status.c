@@ -224,11 +224,10 @@ task_info(const struct control_incoming *in, const struct control_worker *w,
 	*task = json_object_new_object();
 	set_id(o, w->name);
 	json_set_string(*task, "type", type);
-	json_set_bool(*task, "persistent", true);
 	json_set(o, "task", *task);
 	json_set_string(a, "worker_id", in->c->id);
 	json_set_string(a, "created_at", clock_format_s(since_us, at));
-	json_set_uint(a, "counter", w->generation);
+	json_set_uint(a, "counter", MAX(w->starts, 1));
 	json_set(o, "assignment", a);
 	return o;
 }
@@ -250,6 +249,7 @@ control_incoming_get_tasks(struct control_call *call,
 	if (in->inventory != NULL) {
 		o = task_info(in, in->inventory, "receive-inventory",
 		    in->since_us, &task);
+		json_set_bool(task, "persistent", true);
 		json_object_array_add(list, o);
 	}
 	INCOMING_EACH_PAIR(in, it, p) {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "arango/tail.h"
+#include "base/clock.h"
 #include "ev/loop.h"
 #include "json/get.h"
 #include "link/link.h"
@@ -238,6 +239,7 @@ add_task(struct json_object *list, const struct control_worker *w,
 	struct json_object	*o = json_object_new_object();
 	struct json_object	*task = json_object_new_object();
 	struct json_object	*where = json_object_new_object();
+	char			 at[CLOCK_TEXT_SIZE];
 
 	task_id(o, w->name, target);
 	json_set_string(task, "type", type);
@@ -253,7 +255,8 @@ add_task(struct json_object *list, const struct control_worker *w,
 	json_set(o, "task", task);
 	/* All of them run in this daemon. */
 	json_set_string(where, "worker_id", w->c->id);
-	json_set_uint(where, "counter", w->generation);
+	json_set_string(where, "created_at", clock_format_s(w->since_us, at));
+	json_set_uint(where, "counter", MAX(w->starts, 1));
 	json_set(o, "assignment", where);
 	json_object_array_add(list, o);
 }

@@ -14,6 +14,7 @@
 #include <json-c/json.h>
 
 #include "arango/conn.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -575,6 +576,8 @@ on_member_state(void *arg, const char *name, unsigned class, unsigned state,
 	}
 	if ((w = s->worker) != NULL && s->leaving == NULL) {
 		w->state = s->state;
+		if (w->generation != s->generation)
+			w->starts++;
 		w->generation = s->generation;
 		str_copy(w->sentence, sizeof(w->sentence), s->sentence);
 		if (state == PROC_FAILED)
@@ -640,6 +643,7 @@ control_worker_start(struct control *c, const char *name, unsigned class,
 	w->ops = ops;
 	w->owner = owner;
 	w->state = PROC_DOWN;
+	w->since_us = clock_wall_us();
 	set_wish(w, peers, npeers, config);
 	s->worker = w;
 	map_put(&p->workers, name, w);

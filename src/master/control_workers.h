@@ -54,6 +54,8 @@ struct control_worker {
 	uint64_t	 status_ms;	/* when it came (loop_now_ms()) */
 	enum proc_state	 state;		/* PROC_DOWN before the first news */
 	uint32_t	 generation;
+	uint64_t	 since_us;	/* it is wanted; wall clock */
+	uint32_t	 starts;	/* processes that it has had */
 	char		 sentence[512];	/* about its last end, or "" */
 	/*
 	 * It has left because it had nothing to do (R24): there is no process,
