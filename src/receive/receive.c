@@ -23,6 +23,12 @@
 /* The batch in flight has so long when the process is to stop. */
 #define STOP_MS			8000
 
+struct receive_limits receive_limits = {
+	.round_pairs = 200000, .pairs_bytes = (size_t)32 * 1024 * 1024,
+	.suspect_ms = COMMIT_SUSPECT_MS,
+	.fold = FOLD_OPTS_INIT
+};
+
 /* ---- to the source ------------------------------------------------------ */
 
 void
@@ -496,9 +502,9 @@ receive_main(struct member *m, const struct worker_conf *conf)
 	 */
 	r->sub.id = (uint32_t)clock_wall_ms();
 	inbox_init(&r->in);
-	r->fold = fold_new(NULL);
-	r->docs_fold = fold_new(NULL);
-	r->commit = commit_new(r->conf.settle_ms);
+	r->fold = fold_new(&receive_limits.fold);
+	r->docs_fold = fold_new(&receive_limits.fold);
+	r->commit = commit_new(r->conf.settle_ms, receive_limits.suspect_ms);
 	r->again = (struct backoff)BACKOFF_INIT(200, 5000);
 	r->retry = (struct backoff)BACKOFF_INIT(100, 5000);
 	r->owed_again = (struct backoff)BACKOFF_INIT(100, 5000);

@@ -84,7 +84,7 @@ outcome_unknown(struct receive *r)
 	}
 	commit_unknown(r->commit, r->unknown_batch, now);
 	r->record.suspect_us = clock_wall_us() +
-	    (uint64_t)COMMIT_SUSPECT_MS * 1000;
+	    (uint64_t)receive_limits.suspect_ms * 1000;
 	if (r->has_record)
 		(void)receive_store(r);
 }

@@ -72,6 +72,17 @@ struct comparing {
 	uint64_t	 deadline_ms;
 };
 
+/* What takes long, or much, to reach.  Tests set others, before receive_main(),
+ * to see what happens then. */
+struct receive_limits {
+	uint64_t	 round_pairs;	/* of a comparison, and the memory */
+	size_t		 pairs_bytes;	/* that they may take here */
+	uint32_t	 suspect_ms;	/* R16 */
+	uint32_t	 long_ms;	/* of struct shard */
+	struct fold_opts fold;
+};
+extern struct receive_limits receive_limits;
+
 struct receive {
 	struct receive_conf conf;
 	char		 name[256];		/* channel_name_text() */

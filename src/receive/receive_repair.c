@@ -22,9 +22,6 @@
 #include "sync/compare.h"
 
 #define SNAPSHOT_TTL_S	120
-/* Pairs of a round, and the memory that they may take here. */
-#define ROUND_PAIRS	200000
-#define PAIRS_BYTES	((size_t)32 * 1024 * 1024)
 #define FETCH_KEYS	1000
 /* Removals go out when so many have been gathered. */
 #define REMOVE_KEYS	5000
@@ -473,6 +470,10 @@ run_round(struct comparison *c, size_t i, unsigned int pass)
 	int	 e;
 
 	c->round = &c->rounds[i];
+	/* progress: what a step may take is what one of them may take */
+	if (i != 0)
+		receive_event(c->r, SHARD_EV_DIFFERS, "round %zu of %zu",
+		    i + 1, c->n);
 	if ((e = own_pairs(c->r, round_key, round_restart, c,
 	    ERR_TOO_BIG)) != 0)
 		return e;
@@ -552,15 +553,15 @@ make_same(struct comparison *c)
 		    "%" PRIu64 " documents", c->mine.count);
 		return 0;
 	}
-	if ((e = cmp_rounds(&c->mine, &c->theirs, &c->diff, ROUND_PAIRS,
-	    &c->rounds, &c->n)) != 0)
+	if ((e = cmp_rounds(&c->mine, &c->theirs, &c->diff,
+	    receive_limits.round_pairs, &c->rounds, &c->n)) != 0)
 		return receive_because(r, ERR_BAD_STATE, "rounds: %s",
 		    err_text(e));
 	r->repair_total = pairs_expected(c);
 	receive_event(r, SHARD_EV_DIFFERS, "%u of %u buckets differ, %" PRIu64
 	    " documents here, %" PRIu64 " at the source", c->diff.count,
 	    c->diff.nbuckets, c->mine.count, c->theirs.count);
-	c->pairs = cmp_pairs_new(PAIRS_BYTES);
+	c->pairs = cmp_pairs_new(receive_limits.pairs_bytes);
 	if ((e = run_rounds(c)) != 0)
 		return e;
 	receive_event(r, SHARD_EV_COPIED, "%" PRIu64 " documents were "

@@ -116,6 +116,16 @@ receive_trouble_over(struct receive *r)
 
 /* ---- the record --------------------------------------------------------- */
 
+/* Clocks jump: never longer than from now on. */
+static uint64_t
+suspect_still_ms(uint64_t until_us)
+{
+	uint64_t	 now = clock_wall_us();
+
+	return until_us <= now ? 0 : MIN((until_us - now) / 1000,
+	    receive_limits.suspect_ms);
+}
+
 static void
 load_record(struct receive *r)
 {
@@ -139,7 +149,8 @@ load_record(struct receive *r)
 		    r->record.shard.target_server,
 		    r->record.shard.target_reboot);
 	if (r->record.suspect_us != 0)
-		commit_unknown(r->commit, 0, loop_now_ms(r->loop));
+		commit_suspect_until(r->commit, loop_now_ms(r->loop) +
+		    suspect_still_ms(r->record.suspect_us));
 	r->last_pos = r->record.shard.pos;
 }
 
@@ -189,8 +200,8 @@ receive_quiet(struct receive *r)
 	buf_free(&r->scratch);
 	fold_free(&r->fold);
 	fold_free(&r->docs_fold);
-	r->fold = fold_new(NULL);
-	r->docs_fold = fold_new(NULL);
+	r->fold = fold_new(&receive_limits.fold);
+	r->docs_fold = fold_new(&receive_limits.fold);
 	fold_set_floor(r->fold, r->floor);
 	(void)malloc_trim(0);
 }
@@ -202,13 +213,14 @@ look_for_busy(struct receive *r)
 	if (access(r->busy_path, F_OK) != 0)
 		return;
 	log_notice("%s: a request may have been under way when the last "
-	    "process was killed: the shard is compared in %d minutes", r->name,
-	    COMMIT_SUSPECT_MS / 60000);
+	    "process was killed: the shard is compared in %u minutes", r->name,
+	    receive_limits.suspect_ms / 60000);
 	r->busy = true;
 	r->busy_ms = loop_now_ms(r->loop);
-	commit_unknown(r->commit, 0, r->busy_ms);
+	commit_suspect_until(r->commit, r->busy_ms +
+	    receive_limits.suspect_ms);
 	r->record.suspect_us = clock_wall_us() +
-	    (uint64_t)COMMIT_SUSPECT_MS * 1000;
+	    (uint64_t)receive_limits.suspect_ms * 1000;
 	if (r->has_record)
 		(void)receive_store(r);
 }
@@ -251,6 +263,7 @@ receive_open_files(struct receive *r)
 	int		 e;
 
 	shard_init(&r->shard, SHARD_RECEIVE);
+	r->shard.long_ms = receive_limits.long_ms;
 	r->shard.changed = step_changed;
 	r->shard.arg = r;
 	r->status_timer = loop_timer_new(r->loop, status_fired, r);

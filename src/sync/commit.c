@@ -14,7 +14,7 @@ struct batch {
 };
 
 struct commit {
-	uint32_t	 settle_ms;
+	uint32_t	 settle_ms, suspect_for_ms;
 	struct batch	*batches;	/* [first, first + n), by number */
 	size_t		 first, n, cap;
 	size_t		 prefix;	/* answered without a gap */
@@ -25,11 +25,12 @@ struct commit {
 };
 
 struct commit *
-commit_new(uint32_t settle_ms)
+commit_new(uint32_t settle_ms, uint32_t suspect_ms)
 {
 	struct commit	*c = xcalloc(1, sizeof(*c));
 
 	c->settle_ms = settle_ms;
+	c->suspect_for_ms = suspect_ms;
 	c->suspect_ms = UINT64_MAX;
 	return c;
 }
@@ -121,7 +122,13 @@ commit_unknown(struct commit *c, uint64_t batch, uint64_t now_ms)
 	 * later one moves the end: the comparison must come after the last.
 	 */
 	if (b != NULL || c->n == 0)
-		c->suspect_ms = now_ms + COMMIT_SUSPECT_MS;
+		c->suspect_ms = now_ms + c->suspect_for_ms;
+}
+
+void
+commit_suspect_until(struct commit *c, uint64_t until_ms)
+{
+	c->suspect_ms = until_ms;
 }
 
 const struct sync_pos *

@@ -25,7 +25,8 @@
 
 struct commit;
 
-struct commit *commit_new(uint32_t settle_ms);
+/* suspect_ms: COMMIT_SUSPECT_MS, but in tests. */
+struct commit *commit_new(uint32_t settle_ms, uint32_t suspect_ms);
 void	commit_free(struct commit **c);
 
 /* A batch goes out; pos is where the channel is when it is applied. */
@@ -38,6 +39,8 @@ void	commit_answered(struct commit *c, uint64_t batch, uint64_t now_ms);
  * is sent again before any other), and the shard is suspect for 16 minutes.
  */
 void	commit_unknown(struct commit *c, uint64_t batch, uint64_t now_ms);
+/* A former process left such a request behind; it may run until then. */
+void	commit_suspect_until(struct commit *c, uint64_t until_ms);
 
 /* The end of the answered prefix; NULL: nothing was applied yet. */
 const struct sync_pos *commit_applied(const struct commit *c);

@@ -13,10 +13,10 @@
 #define T_SUBSCRIBE	SECONDS(60)
 #define T_RESUME	SECONDS(120)
 #define T_SNAPSHOT	MINUTES(5)
-#define T_CUT		MINUTES(30)	/* applies what is queued before it */
-#define T_COMPARE	MINUTES(30)
-#define T_REMOVE	MINUTES(30)
-#define T_COPY		MINUTES(30)	/* R9: then the rest by a fresh cut */
+#define T_CUT		SHARD_LONG_MS	/* applies what is queued before it */
+#define T_COMPARE	SHARD_LONG_MS
+#define T_REMOVE	SHARD_LONG_MS
+#define T_COPY		SHARD_LONG_MS	/* R9: then the rest by a fresh cut */
 #define T_LEADER	0		/* the cluster decides when */
 #define T_DRAIN		SECONDS(20)
 #define T_RETRY		SECONDS(60)
@@ -165,12 +165,14 @@ static const struct shard_edge edges[] = {
 	 * revision may be in two rounds of the comparison */
 	E(REMOVE, REMOVED, COPY, SHARD_DO_COPY_SOME, SHARD_DO_COPY_SOME,
 	    T_COPY),
+	E(REMOVE, DIFFERS, REMOVE, IDLE, IDLE, T_REMOVE),
 	LINK_EDGES(REMOVE),
 	LOST_EDGES(REMOVE),
 	REPAIR_EDGES(REMOVE),
 	END_EDGES(REMOVE),
 
 	E(COPY, COPIED, REPLAY, SHARD_DO_REPLAY, SHARD_DO_REPLAY, 0),
+	E(COPY, DIFFERS, COPY, IDLE, IDLE, T_COPY),
 	LINK_EDGES(COPY),
 	LOST_EDGES(COPY),
 	REPAIR_EDGES(COPY),
@@ -421,7 +423,8 @@ shard_event(struct shard *s, enum shard_event event, uint64_t now_ms,
 	s->step = e->next;
 	if (e->deadline_ms != SHARD_KEEP)
 		s->deadline_ms = e->deadline_ms == 0 ? UINT64_MAX :
-		    now_ms + e->deadline_ms;
+		    now_ms + (e->deadline_ms == SHARD_LONG_MS &&
+		    s->long_ms != 0 ? s->long_ms : e->deadline_ms);
 	if (s->step != old)
 		s->since_ms = now_ms;
 	s->action = act;

@@ -63,7 +63,9 @@ enum shard_event {
 	SHARD_EV_SNAPSHOT,	/* the batch is open; the cut is on its way */
 	SHARD_EV_CUT_EMPTY,	/* applied through L, nothing is there */
 	SHARD_EV_CUT_FILLED,	/* applied through L, documents are there */
-	SHARD_EV_DIFFERS,	/* compared: something to remove or to copy */
+	SHARD_EV_DIFFERS,	/* compared: something to remove or to copy;
+				 * again with each round of pairs, whose time
+				 * begins anew */
 	SHARD_EV_SAME,		/* compared: nothing */
 	SHARD_EV_REMOVED,	/* surplus is gone, all answers are there */
 	SHARD_EV_COPIED,
@@ -124,6 +126,8 @@ enum shard_end {
 };
 
 #define SHARD_KEEP	UINT32_MAX	/* the deadline stays as it is */
+/* What the long steps of a repair may take (R9). */
+#define SHARD_LONG_MS	((uint32_t)30 * 60 * 1000)
 
 struct shard_edge {
 	enum shard_step		 from;
@@ -140,6 +144,8 @@ struct shard {
 	uint64_t		 since_ms;	/* step entered */
 	uint64_t		 deadline_ms;	/* absolute; UINT64_MAX: none */
 	uint32_t		 failures;	/* without running between */
+	uint32_t		 long_ms;	/* instead of SHARD_LONG_MS,
+						 * for tests; 0: not */
 	/* Something came that only another repair puts right (R9): the present
 	 * one is finished, then SAME and COPIED count as INTERRUPTED, and
 	 * RESUME_YES as RESUME_NO. */

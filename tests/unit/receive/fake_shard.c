@@ -59,9 +59,25 @@ holder(struct fake_shard *f, const char *doc)
 	return NULL;
 }
 
+/* Does another document have the revision of this one? */
+static bool
+shares_rev(struct fake_shard *f, const char *doc)
+{
+	struct map_iter	 it;
+	char		 rev[128], key[128], other[128];
+
+	member(doc, "_rev", rev);
+	member(doc, "_key", key);
+	MAP_FOREACH(&f->docs, it)
+		if (strcmp(member(it.value, "_rev", other), rev) == 0 &&
+		    strcmp(it.key, key) != 0)
+			return true;
+	return false;
+}
+
 static void
 one(struct fake_shard *f, bool remove, const char *text, struct buf *out,
-    unsigned int *conflicts)
+    unsigned int *conflicts, unsigned int *refused)
 {
 	const char	*other;
 	char		 key[128];
@@ -74,6 +90,10 @@ one(struct fake_shard *f, bool remove, const char *text, struct buf *out,
 		buf_append_str(out, old != NULL ? "{}" :
 		    "{\"error\":true,\"errorNum\":1202}");
 		free(old);
+	} else if (f->refuse_num != 0 && strstr(text, "\"bad\":") != NULL) {
+		buf_printf(out, "{\"error\":true,\"errorNum\":%d,"
+		    "\"errorMessage\":\"on order\"}", f->refuse_num);
+		(*refused)++;
 	} else if ((other = holder(f, text)) != NULL) {
 		buf_printf(out, "{\"error\":true,\"errorNum\":1210,"
 		    "\"errorMessage\":\"unique constraint violated - in index "
@@ -81,6 +101,8 @@ one(struct fake_shard *f, bool remove, const char *text, struct buf *out,
 		    other);
 		(*conflicts)++;
 	} else {
+		if (f->watch_revs && shares_rev(f, text))
+			f->shared_revs++;
 		fake_shard_put(f, text);
 		buf_append_str(out, "{}");
 	}
@@ -94,8 +116,8 @@ write_all(struct fake_shard *f, struct http_req *req, bool remove)
 	struct buf		 out = BUF_INIT;
 	const uint8_t		*p;
 	size_t			 len, n = 0;
-	unsigned int		 conflicts = 0;
-	char			*text, codes[32];
+	unsigned int		 conflicts = 0, refused = 0;
+	char			*text, codes[64];
 
 	p = http_req_body(req, &len);
 	scan_object(&it, (const char *)p, len);
@@ -104,13 +126,14 @@ write_all(struct fake_shard *f, struct http_req *req, bool remove)
 		if (n++ != 0)
 			buf_append_u8(&out, ',');
 		text = xstrndup(v.p, v.len);
-		one(f, remove, text, &out, &conflicts);
+		one(f, remove, text, &out, &conflicts, &refused);
 		free(text);
 	}
 	buf_append_u8(&out, ']');
 	f->largest = MAX(f->largest, n);
-	if (conflicts != 0) {
-		snprintf(codes, sizeof(codes), "{\"1210\":%u}", conflicts);
+	if (conflicts + refused != 0) {
+		snprintf(codes, sizeof(codes), "{\"1210\":%u,\"%d\":%u}",
+		    conflicts, f->refuse_num, refused);
 		http_reply_header(req, "X-Arango-Error-Codes", codes);
 	}
 	if (strcmp(http_req_query(req, "silent"), "true") == 0) {
@@ -129,6 +152,8 @@ in_trouble(struct fake_shard *f, struct http_req *req, bool remove)
 	if (f->fail == 0)
 		return false;
 	f->fail--;
+	if (f->fail_hang)
+		return true;
 	if (f->fail_drop) {
 		http_req_drop(req);
 		return true;

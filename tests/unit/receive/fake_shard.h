@@ -19,7 +19,14 @@ struct fake_shard {
 	/* Answers of the next writes: so many, with this. */
 	unsigned int	 fail;
 	int		 fail_status, fail_num;
-	bool		 fail_drop;	/* executed, and the connection cut */
+	bool		 fail_drop;	/* the connection is cut instead */
+	bool		 fail_hang;	/* never answered */
+	/* Documents with an attribute "bad" get this number. */
+	int		 refuse_num;
+	/* Looked for when set: documents that were put while another one had
+	 * their revision (two keys under one revision share a body, R7). */
+	bool		 watch_revs;
+	unsigned int	 shared_revs;
 	unsigned int	 writes, removals, truncates, snapshots, drops;
 	size_t		 largest;	/* elements of a write */
 };

@@ -15,6 +15,7 @@
 #define EXPECT_MS	10000
 
 static struct far_end	 far;
+uint64_t		 far_idle_ms;
 
 void
 far_fail(const char *fmt, ...)
@@ -27,7 +28,6 @@ far_fail(const char *fmt, ...)
 	fprintf(stderr, "\n# the shard holds: %s\n# status: %s\n",
 	    fake_shard_text(&far.shard), far.status);
 	va_end(ap);
-	(void)fsx_remove_tree(far.dir);
 	_exit(1);
 }
 
@@ -85,18 +85,36 @@ static const struct peer_ops	 ops = {
 	.message = on_message, .lost = on_lost
 };
 
+static bool
+is_of_control(uint16_t type)
+{
+	return type >> 8 == MSG_WORKER_STATUS >> 8;
+}
+
+/* The first one from the same side; between sides there is no order. */
+static struct far_message *
+take_first(struct far_end *f, uint16_t like)
+{
+	struct far_message	**at, *n;
+
+	for (at = &f->first; (n = *at) != NULL; at = &n->next)
+		if (is_of_control(n->type) == is_of_control(like))
+			break;
+	if (n != NULL && (*at = n->next) == NULL)
+		f->last = at;
+	return n;
+}
+
 struct far_message *
 far_expect(struct far_end *f, uint16_t type)
 {
 	uint64_t		 end = loop_now_ms(f->loop) + EXPECT_MS;
 	struct far_message	*n;
 
-	while ((n = f->first) == NULL)
+	while ((n = take_first(f, type)) == NULL)
 		if (fiber_cond_wait_until(&f->came, end) != 0 &&
-		    f->first == NULL)
+		    loop_now_ms(f->loop) >= end)
 			far_fail("%s does not come", msg_name(type));
-	if ((f->first = n->next) == NULL)
-		f->last = &f->first;
 	if (n->type != type)
 		far_fail("%s instead of %s", msg_name(n->type),
 		    msg_name(type));
@@ -117,6 +135,7 @@ far_down(struct far_end *f, uint16_t type, struct buf *b)
 	if (b == NULL)
 		b = &none;
 	far_check(peer_send_buf(f->link, type, f->sub, b) == 0);
+	f->downs++;
 	buf_free(b);
 }
 
@@ -167,6 +186,7 @@ far_link(struct far_end *f, bool up)
 
 	put_bool(&b, up);
 	far_check(peer_send_buf(f->link, MSG_LINK_UP, 0, &b) == 0);
+	f->downs++;
 	buf_free(&b);
 }
 
@@ -306,6 +326,21 @@ far_ops(struct far_end *f, const char *text, uint64_t tick)
 }
 
 void
+far_op_lines(struct far_end *f, const char *before, const char *lines,
+    const char *after, uint64_t tick)
+{
+	struct buf	 b = BUF_INIT;
+
+	if (before != NULL)
+		far_op(&b, before);
+	buf_append_str(&b, lines);
+	if (after != NULL)
+		far_op(&b, after);
+	far_lines(f, buf_cstr(&b), tick);
+	buf_free(&b);
+}
+
+void
 far_docs(struct far_end *f, const char *const *docs, size_t n)
 {
 	struct far_message	*q = far_expect(f, MSG_CH_FETCH);
@@ -385,7 +420,7 @@ connect_both(void *arg)
 }
 
 static void
-scenario(void (*fn)(struct far_end *))
+scenario(void (*fn)(struct far_end *), const char *dir)
 {
 	struct far_end		*f = &far;
 	struct receive_conf	 c;
@@ -400,9 +435,7 @@ scenario(void (*fn)(struct far_end *))
 	f->script = fn;
 	f->last = &f->first;
 	f->loop = loop_new();
-	snprintf(f->dir, sizeof(f->dir), "/tmp/receive-test-XXXXXX");
-	if (mkdtemp(f->dir) == NULL)
-		fatal("%s", f->dir);
+	snprintf(f->dir, sizeof(f->dir), "%s", dir);
 	fake_shard_start(&f->shard, f->loop);
 	fake_shard_start(&f->other, f->loop);
 	fake_shard_start(&f->coordinator, f->loop);
@@ -411,6 +444,7 @@ scenario(void (*fn)(struct far_end *))
 	snprintf(c.name.db, sizeof(c.name.db), "shop");
 	c.name.cid = 10049;
 	c.settle_ms = 100;
+	c.idle_ms = far_idle_ms;
 	receive_conf_put(&config, &c);
 	endpoints[0] = f->coordinator.url;
 	endpoints[1] = NULL;
@@ -424,22 +458,34 @@ scenario(void (*fn)(struct far_end *))
 	f->member.config_len = config.len;
 	loop_defer(f->loop, connect_both, f);
 	e = receive_main(&f->member, &conf);
-	(void)fsx_remove_tree(f->dir);
 	if (e != 0)
 		fprintf(stderr, "# exit %d\n", e);
 	_exit(e);
 }
 
 int
-far_run(void (*fn)(struct far_end *))
+far_run_in(void (*fn)(struct far_end *), const char *dir)
 {
 	int	 status;
 	pid_t	 pid;
 
 	fflush(stdout);
 	if ((pid = fork()) == 0)
-		scenario(fn);
+		scenario(fn, dir);
 	if (pid == -1 || waitpid(pid, &status, 0) != pid)
 		return -1;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+int
+far_run(void (*fn)(struct far_end *))
+{
+	char	 dir[] = "/tmp/receive-test-XXXXXX";
+	int	 e;
+
+	if (mkdtemp(dir) == NULL)
+		return -1;
+	e = far_run_in(fn, dir);
+	(void)fsx_remove_tree(dir);
+	return e;
 }

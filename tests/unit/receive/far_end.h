@@ -36,18 +36,24 @@ struct far_end {
 	uint64_t	 applied, committed;
 	bool		 stalled;
 	char		 status[4096];
+	unsigned int	 downs;		/* messages that it was given of link */
 	void		(*script)(struct far_end *);
 };
 
 /* Run the script beside a receive, in a process of their own; 0 when it came to
  * its end without a far_fail(). */
 int	far_run(void (*script)(struct far_end *));
+/* The same, in a directory of the caller's that stays. */
+int	far_run_in(void (*script)(struct far_end *), const char *dir);
+/* Of the next ones: leave when idle for so long; 0: never. */
+extern uint64_t	far_idle_ms;
 void	far_fail(const char *fmt, ...)
 	    __attribute__((format(printf, 1, 2), noreturn));
 
 /*
- * The next message of the type, from source's or control's side; others (but
- * for credits and statuses) fail.  The caller frees.
+ * The next message of its side (source and link, or control), which must be of
+ * the type (credits, statuses and the like are read by the way).  The caller
+ * frees.
  */
 struct far_message *far_expect(struct far_end *f, uint16_t type);
 /* As far_expect(), for what is of no interest. */
@@ -87,6 +93,9 @@ void	far_start_empty(struct far_end *f);
 /* "i TICK KEY REV [U]" or "d TICK KEY", or "t TICK": a line. */
 void	far_op(struct buf *b, const char *op);
 void	far_ops(struct far_end *f, const char *ops, uint64_t tick);
+/* The same with lines between two operations; they may be NULL. */
+void	far_op_lines(struct far_end *f, const char *before, const char *lines,
+	    const char *after, uint64_t tick);
 /* Answer a FETCH: documents, or NULL for what is gone; as many as keys. */
 void	far_docs(struct far_end *f, const char *const *docs, size_t n);
 

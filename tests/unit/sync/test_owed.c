@@ -278,7 +278,7 @@ tick_of(const struct sync_pos *p)
 static void
 test_settle(void)
 {
-	struct commit	*c = commit_new(2000);
+	struct commit	*c = commit_new(2000, COMMIT_SUSPECT_MS);
 
 	CU_ASSERT_PTR_NULL(commit_applied(c));
 	CU_ASSERT_PTR_NULL(commit_committed(c, 1));
@@ -317,7 +317,7 @@ test_settle(void)
 static void
 test_reboot(void)
 {
-	struct commit	*c = commit_new(2000);
+	struct commit	*c = commit_new(2000, COMMIT_SUSPECT_MS);
 
 	CU_ASSERT_FALSE(commit_target_seen(c, "T1", 5));
 	CU_ASSERT_FALSE(commit_target_seen(c, "T2", 9));
@@ -339,7 +339,7 @@ test_reboot(void)
 static void
 test_suspect(void)
 {
-	struct commit	*c = commit_new(2000);
+	struct commit	*c = commit_new(2000, COMMIT_SUSPECT_MS);
 	uint64_t	 late = 16 * 60 * 1000;
 
 	send_batch(c, 1);
@@ -368,7 +368,7 @@ test_suspect(void)
 static void
 test_many_batches(void)
 {
-	struct commit	*c = commit_new(100);
+	struct commit	*c = commit_new(100, COMMIT_SUSPECT_MS);
 	uint64_t	 n, now = 0;
 
 	for (n = 1; n <= 5000; n++) {

@@ -245,8 +245,19 @@ static const struct {
 	{ "a filled one: compared, surplus removed, the rest copied",
 	    "start>subscribe subscribed>resume? resume-no>needs-repair "
 	    "place>snapshot snapshot>cut cut-filled>compare "
-	    "differs>remove-surplus removed>copy !differs copied>replay "
+	    "differs>remove-surplus !same removed>copy copied>replay "
 	    "caught-up>running" },
+	{ "rounds of pairs: the time is that of one, for both passes",
+	    "start>subscribe subscribed>resume? resume-no>needs-repair "
+	    "place>snapshot snapshot>cut cut-filled>compare "
+	    "differs>remove-surplus @1700>remove-surplus "
+	    "differs>remove-surplus @1700>remove-surplus removed>copy "
+	    "differs>copy @1700>copy differs>copy @1700>copy copied>replay "
+	    "caught-up>running" },
+	{ "a round that takes too long: begun again",
+	    "start>subscribe subscribed>resume? resume-no>needs-repair "
+	    "place>snapshot snapshot>cut cut-filled>compare "
+	    "differs>remove-surplus @1799>remove-surplus @2>snapshot" },
 	{ "compared and equal",
 	    "start>subscribe subscribed>resume? resume-no>needs-repair "
 	    "place>snapshot snapshot>cut cut-filled>compare same>replay "
