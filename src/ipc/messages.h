@@ -131,6 +131,9 @@
 	/* send, receive, after MSG_WORKER_LEAVE_ANS(true): bool; it has told	\
 	 * its other peers and can be stopped; or something came, it stays */ \
 	X(MSG_WORKER_LEFT,		0x061a)				\
+	/* control to send: bool; all queues together are too large, and this	\
+	 * is one of the largest */					\
+	X(MSG_WORKER_QUOTA,		0x061c)				\
 									\
 	/* send: str db, str cuid, bool, struct sync_pos */		\
 	X(MSG_TAIL_ASK_REQ,		0x0700)				\

@@ -29,8 +29,6 @@
 
 /* A cluster without anything to send is in sync after that time. */
 #define EMPTY_MS	10000
-/* Queues leave that much of the file system to others. */
-#define MIN_FREE_BYTES	((uint64_t)256 << 20)
 
 void
 outgoing_leader_free(void *leader)
@@ -343,7 +341,6 @@ send_config(const struct out_send *x, struct buf *b)
 	str_copy(conf.server, sizeof(conf.server), x->server);
 	str_copy(conf.url, sizeof(conf.url), x->url);
 	conf.quota_bytes = c->conf->channel_quota;
-	conf.min_free_bytes = MIN_FREE_BYTES;
 	conf.idle_ms = c->conf->idle_ms;
 	send_conf_put(b, &conf);
 }

@@ -26,7 +26,7 @@
 #ifndef PROC_CONTRACT_H
 #define PROC_CONTRACT_H
 
-#define PROC_PROTOCOL_VERSION	3
+#define PROC_PROTOCOL_VERSION	4
 
 /* Descriptors of a child; 0 to 2 and that of the log are kept as they are. */
 enum {

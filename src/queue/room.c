@@ -31,6 +31,8 @@ room_look(const char *path, struct room *r)
 		return -errno;
 	r->total = (uint64_t)vfs.f_blocks * vfs.f_frsize;
 	r->free = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+	r->reserve = room_reserve(r->total);
+	r->least = r->reserve / 2;
 	return 0;
 }
 
@@ -44,22 +46,14 @@ room_reserve(uint64_t total)
 	return MIN(n, total / 4);
 }
 
-uint64_t
-room_least(uint64_t total)
-{
-	return room_reserve(total) / 2;
-}
-
 enum room_state
 room_state(enum room_state before, const struct room *r)
 {
-	uint64_t	 reserve = room_reserve(r->total);
-
-	if (r->free < room_least(r->total) ||
-	    (before == ROOM_FULL && r->free < reserve))
+	if (r->free < r->least ||
+	    (before == ROOM_FULL && r->free < r->reserve))
 		return ROOM_FULL;
-	if (r->free < reserve ||
-	    (before != ROOM_ENOUGH && r->free < reserve + reserve / 4))
+	if (r->free < r->reserve ||
+	    (before != ROOM_ENOUGH && r->free < r->reserve + r->reserve / 4))
 		return ROOM_SHORT;
 	return ROOM_ENOUGH;
 }

@@ -28,6 +28,7 @@
 struct room {
 	uint64_t	total, free;	/* bytes of the file system; free for
 					 * those who are not root */
+	uint64_t	reserve, least;	/* short below, full below */
 };
 
 enum room_state {
@@ -43,8 +44,6 @@ const char *room_state_name(enum room_state s);
 int	room_look(const char *path, struct room *r);
 
 uint64_t room_reserve(uint64_t total);
-/* Less than that is free: full. */
-uint64_t room_least(uint64_t total);
 /* What it is now, having been `before`. */
 enum room_state room_state(enum room_state before, const struct room *r);
 

@@ -328,8 +328,8 @@ check_space(struct queue *q, size_t len, struct err_msg *em)
 		return 0;	/* writing will tell */
 	if ((uint64_t)vfs.f_bavail * vfs.f_frsize <
 	    q->opts.min_free_bytes + len)
-		return no_space(q, em, "the disk is full, as less is free "
-		    "than is left to others");
+		return no_space(q, em, "the disk is full: less space is "
+		    "free than is left to others");
 	q->unchecked_bytes = 0;
 	return 0;
 }

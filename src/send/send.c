@@ -60,6 +60,7 @@ on_status_timer(void *arg)
 	struct send		*s = arg;
 	struct json_object	*o = json_object_new_object();
 	struct queue_usage	 u;
+	const char		*word;
 
 	add_str(o, "state", shard_state_name(shard_step_state(s->shard.step)));
 	add_str(o, "step", shard_step_name(s->shard.step));
@@ -74,7 +75,9 @@ on_status_timer(void *arg)
 		queue_get_usage(s->queue, &u);
 		add_u64(o, "queue_bytes", u.disk_bytes);
 		add_u64(o, "unacked_bytes", u.unacked_bytes);
-		add_str(o, "queue", queue_state_name(s->full ? QUEUE_FULL :
+		word = send_room_word(s);
+		add_str(o, "queue", word != NULL ? word :
+		    queue_state_name(u.state == QUEUE_FULL ? QUEUE_OK :
 		    u.state));
 	}
 	add_u64(o, "epoch", s->received.epoch);
@@ -342,6 +345,7 @@ on_control(void *arg, struct peer *control)
 
 static const struct msg_rule	 control_rules[] = {
 	{ MSG_WORKER_LEAVE_ANS, 1, 1, 1, send_on_leave },
+	{ MSG_WORKER_QUOTA, 1, 1, 1, send_on_quota },
 	{ 0, 0, 0, 0, NULL }
 };
 

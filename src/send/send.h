@@ -29,7 +29,8 @@ struct send_conf {
 	uint64_t	 reboot_id;
 	uint64_t	 leader_changes;	/* seen by control for this shard,
 						 * kept over restarts */
-	uint64_t	 quota_bytes, min_free_bytes;
+	uint64_t	 quota_bytes;
+	uint64_t	 min_free_bytes;	/* of the disk; 0: queue/room.h */
 	uint64_t	 idle_ms;		/* leave after that; 0: never */
 };
 void	send_conf_put(struct buf *b, const struct send_conf *c);
@@ -67,7 +68,9 @@ int	send_main(struct member *m, const struct worker_conf *conf);
  *	 "reason": "...",		of the last change
  *	 "error": "...",		absent when there is none
  *	 "database", "collection", "shard", "server",
- *	 "queue": "ok",			"full": the disk is, "failed"
+ *	 "queue": "ok",			"failed"; or why nothing more is
+ *					queued: "full" or "short" (the disk),
+ *					"quota" (of its own), "total"
  *	 "queue_bytes", "unacked_bytes",
  *	 "epoch", "tick",		received through
  *	 "records", "bytes",		sent since it started

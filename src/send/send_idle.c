@@ -41,7 +41,7 @@ is_queue_idle(struct send *s)
 {
 	struct queue_usage	 u;
 
-	if (s->queue == NULL || !s->valid || s->full || s->over_quota ||
+	if (s->queue == NULL || !s->valid || s->full || s->stop != 0 ||
 	    s->in_line || s->piece.len != 0 || s->gone[0] != '\0')
 		return false;
 	queue_get_usage(s->queue, &u);

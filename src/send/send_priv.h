@@ -4,6 +4,7 @@
  *	send.c		the process: peers, stop, status
  *	send_tail.c	what it says to its tail: ask, join, acknowledge
  *	send_queue.c	lines and ends of responses into the queue
+ *	send_room.c	what happens when there is too little room
  *	send_lines.c	where lines begin and end, and their ticks (pure)
  *	send_talk.c	a subscription: decide, then answer its requests
  *	send_deliver.c	records from memory or disk to the target
@@ -27,11 +28,13 @@
 #include "arango/snapshot.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "ev/backoff.h"
 #include "ev/fiber.h"
 #include "ev/loop.h"
 #include "ipc/rules.h"
 #include "queue/queue.h"
 #include "queue/reader.h"
+#include "queue/room.h"
 #include "send/send.h"
 #include "sync/compare.h"
 #include "sync/shard.h"
@@ -42,6 +45,11 @@ struct peer;
 struct talk;
 
 #define SEND_NO_LIMIT	UINT64_MAX
+
+/* Why nothing more is to be queued: bits. */
+#define SEND_STOP_QUOTA	1		/* --mq.channel-quota */
+#define SEND_STOP_TOTAL	2		/* --mq.quota */
+#define SEND_STOP_SHORT	4		/* the disk, and the target is behind */
 
 /* ---- the process ------------------------------------------------------- */
 
@@ -71,8 +79,14 @@ struct send {
 	uint64_t	 start_epoch, start_offset;	/* where it begins */
 	bool		 full;		/* -ENOSPC: what the tail says is
 					 * dropped until we join again */
-	bool		 over_quota;
-	uint64_t	 quota_ms;	/* last said; 0: never */
+	uint64_t	 full_ms;
+	struct backoff	 full_again;
+	unsigned	 stop;		/* SEND_STOP_*: the tail is to detach
+					 * us */
+	uint64_t	 stop_ms;	/* last said; 0: never */
+	bool		 over_total;	/* control says so */
+	enum room_state	 room;
+	uint64_t	 looked_ms;
 	uint64_t	 floor;		/* lines up to it are known already;
 					 * 0: none */
 	struct buf	 piece;		/* not appended yet */
@@ -171,9 +185,7 @@ int	lines_last_tick(const uint8_t *p, size_t n, uint64_t *tick);
 
 void	send_queue_start(struct send *s);
 int	send_queue_open(struct send *s);
-/* Join at what is received, in a fiber of its own. */
-void	send_attach_soon(struct send *s);
-/* Everything in it goes, it begins anew at `start`.  0, or -ENOSPC. */
+/* Everything in it goes, it begins anew at `start`. */
 int	send_queue_restart(struct send *s, const struct sync_pos *start);
 /* Nothing in it counts any more, after a restart neither. */
 void	send_queue_void(struct send *s);
@@ -189,9 +201,25 @@ void	send_queue_sync(struct send *s);
 void	send_queue_ack(struct send *s, const struct sync_pos *pos);
 void	send_queue_close(struct send *s);
 uint64_t send_queue_durable_tick(const struct send *s);
-void	send_check_quota(struct send *s);
 /* Give memory back that the next record asks for again. */
 void	send_queue_idle(struct send *s);
+
+/* ---- send_room.c ------------------------------------------------------- */
+
+void	send_room_start(struct send *s);
+int	send_room_look(const struct send *s, struct room *r);
+/* A record could not be appended; or no fsync was possible. */
+void	send_no_room(struct send *s, const char *why);
+/* Something was made durable. */
+void	send_room_is_good(struct send *s);
+/* The queue has become larger or smaller: stop, or go on? */
+void	send_check_room(struct send *s);
+void	send_make_room(struct send *s);
+int	send_on_quota(struct msg_in *in);	/* MSG_WORKER_QUOTA */
+/* Join at what is received, in a fiber of its own. */
+void	send_attach_soon(struct send *s);
+/* "full", "quota", "total", "short", or NULL. */
+const char *send_room_word(const struct send *s);
 
 /* ---- send_tail.c ------------------------------------------------------- */
 

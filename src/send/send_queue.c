@@ -5,8 +5,6 @@
  * iteration: the usual response is one piece and its END, which are one record
  * then.
  */
-#include <sys/statvfs.h>
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,16 +19,8 @@
 #include "worker/worker.h"
 
 #define SYNC_EVERY_MS	100
-#define ROOM_EVERY_MS	1000
 /* Pieces up to this size wait for the end of the response. */
 #define KEEP_BYTES	((size_t)64 * 1024)
-#define QUOTA_SAY_MS	(60 * 1000)
-/* Consumed segments are what a queue gets smaller by: small ones for a small
- * quota. */
-#define QUOTA_SEGMENTS	8
-#define SEGMENT_MIN	((uint64_t)1024 * 1024)
-/* So much must be free beyond the minimum before we go on. */
-#define ROOM_BYTES	((uint64_t)16 * 1024 * 1024)
 
 /* ---- opening ----------------------------------------------------------- */
 
@@ -85,12 +75,14 @@ recover_position(struct send *s)
 static int
 open_once(struct send *s, struct queue_recovery *rec, struct err_msg *m)
 {
-	struct queue_opts	 o = { .quota_bytes = s->conf.quota_bytes,
-				    .min_free_bytes = s->conf.min_free_bytes };
+	struct queue_opts	 o = { .quota_bytes = s->conf.quota_bytes };
+	struct room		 room;
 
-	if (o.quota_bytes != 0)
-		o.segment_bytes = (uint32_t)MIN(MAX(o.quota_bytes /
-		    QUOTA_SEGMENTS, SEGMENT_MIN), QUEUE_SEGMENT_BYTES);
+	if (send_room_look(s, &room) == 0) {
+		o.min_free_bytes = room.least;
+		o.segment_bytes = room_segment_bytes(room.total,
+		    o.quota_bytes);
+	}
 	return queue_open(s->queue_dir, &s->channel, &o, &s->queue, rec, m);
 }
 
@@ -158,9 +150,7 @@ send_queue_restart(struct send *s, const struct sync_pos *start)
 		return ERR_BAD_STATE;
 	r = queue_discard_all(s->queue, &s->channel, &mark, &m);
 	if (r != 0) {
-		if (r != -ENOSPC)
-			failed(s, r, &m);
-		send_trouble(s, m.text);
+		failed(s, r, &m);
 		return r;
 	}
 	queue_received(s->queue, &qp);
@@ -170,6 +160,7 @@ send_queue_restart(struct send *s, const struct sync_pos *start)
 	s->start_epoch = qp.epoch;
 	s->start_offset = qp.offset;
 	s->valid = true;
+	/* It has just become small. */
 	s->full = false;
 	return 0;
 }
@@ -186,7 +177,7 @@ send_queue_void(struct send *s)
 	if (s->queue == NULL)
 		return;
 	r = queue_discard_all(s->queue, &s->channel, &none, &m);
-	if (r != 0 && r != -ENOSPC)
+	if (r != 0)
 		failed(s, r, &m);
 }
 
@@ -215,105 +206,6 @@ send_queue_close(struct send *s)
 	loop_timer_stop(s->sync_timer);
 	if (s->queue != NULL && queue_close(&s->queue, &m) != 0)
 		log_warning("the queue could not be closed: %s", m.text);
-}
-
-/* ---- no room ----------------------------------------------------------- */
-
-static void
-no_room(struct send *s, const char *why)
-{
-	if (!s->full)
-		log_warning("%s; the tail is stopped until there is room, what "
-		    "is queued goes on", why);
-	s->full = true;
-	s->joined = false;
-	send_trouble(s, why);
-	send_queue_forget_piece(s);
-	send_tail_block(s, true);
-	loop_timer_start(s->room_timer, ROOM_EVERY_MS);
-	if (s->in_line && !s->dropping) {
-		/* What is begun will never end. */
-		talk_close(s, "%s", why);
-		(void)send_queue_reopen(s);
-	}
-	s->in_line = s->dropping = false;
-	send_touch(s);
-}
-
-static bool
-is_room(struct send *s)
-{
-	struct statvfs	 vfs;
-
-	if (statvfs(s->queue_dir, &vfs) == -1)
-		return true;	/* appending will tell */
-	return (uint64_t)vfs.f_bavail * vfs.f_frsize >
-	    s->conf.min_free_bytes + ROOM_BYTES;
-}
-
-void
-send_check_quota(struct send *s)
-{
-	struct queue_usage	 u;
-
-	if (s->queue == NULL || s->full)
-		return;
-	queue_get_usage(s->queue, &u);
-	if (u.over_quota && !s->over_quota) {
-		s->over_quota = true;
-		/* It comes and goes while a slow target catches up. */
-		if (s->quota_ms == 0 ||
-		    loop_now_ms(s->loop) - s->quota_ms > QUOTA_SAY_MS) {
-			s->quota_ms = loop_now_ms(s->loop);
-			log_warning("the queue has %" PRIu64 " bytes, its "
-			    "quota is %" PRIu64 ": the tail passes nothing on "
-			    "until it is smaller", u.disk_bytes,
-			    u.quota_bytes);
-		}
-		send_tail_block(s, true);
-	} else if (s->over_quota && u.disk_bytes <=
-	    u.quota_bytes - u.quota_bytes / 8) {
-		s->over_quota = false;
-		log_info("the queue is below its quota again");
-		send_tail_block(s, false);
-	}
-}
-
-static void
-attach_fiber(void *arg)
-{
-	struct send	*s = arg;
-	struct err_msg	 m = { "" };
-
-	fiber_mutex_lock(&s->attach);
-	if (!s->joined && s->tail != NULL && s->valid &&
-	    send_tail_attach(s, NULL, &m) != 0 && !s->valid)
-		talk_close(s, "%s", m.text);
-	fiber_mutex_unlock(&s->attach);
-	if (s->full || (!s->joined && s->valid && s->tail != NULL))
-		loop_timer_start(s->room_timer, ROOM_EVERY_MS);
-}
-
-static void
-on_room_timer(void *arg)
-{
-	struct send	*s = arg;
-
-	if (worker_is_stopping(s->w) || s->tail == NULL)
-		return;
-	if (s->full) {
-		if (!is_room(s)) {
-			loop_timer_start(s->room_timer, ROOM_EVERY_MS);
-			return;
-		}
-		log_notice("there is room for the queue again");
-		s->full = false;
-		send_trouble(s, NULL);
-		if (!s->over_quota)
-			send_tail_block(s, false);
-	}
-	if (!s->joined && s->valid)
-		fiber_spawn(s->loop, attach_fiber, s);
 }
 
 /* ---- appending --------------------------------------------------------- */
@@ -353,7 +245,7 @@ append(struct send *s, const struct lines_part *part, uint64_t tick,
 	queue_received(s->queue, &before);
 	r = queue_append(s->queue, &meta, iov, part->n == 0 ? 1 : 2, &m);
 	if (r == -ENOSPC)
-		no_room(s, m.text);
+		send_no_room(s, m.text);
 	else if (r == ERR_RANGE) {
 		/* Not what a tail says; nothing of it is believed. */
 		log_error("%s", m.text);
@@ -449,7 +341,7 @@ put_piece(struct send *s, const struct sync_pos *end)
 	struct buf	 b = s->piece;
 
 	loop_task_cancel(&s->piece_task);
-	/* append() may come back here through no_room(). */
+	/* append() may come back here through send_no_room(). */
 	s->piece = (struct buf)BUF_INIT;
 	(void)put(s, b.data, b.len, s->piece_more, end);
 	buf_free(&s->piece);
@@ -508,7 +400,7 @@ send_queue_end(struct send *s, const struct sync_pos *pos)
 	if (!s->joined)
 		return;
 	send_note(s, pos->tick);
-	send_check_quota(s);
+	send_check_room(s);
 	send_touch(s);
 }
 
@@ -533,10 +425,18 @@ send_queue_sync(struct send *s)
 
 	if (s->queue == NULL)
 		return;
-	if ((r = queue_sync(s->queue, &m)) != 0) {
+	if ((r = queue_sync(s->queue, &m)) == -ENOSPC) {
+		/* What went out is not there any more: as after a crash. */
+		talk_close(s, "%s", m.text);
+		if (send_queue_reopen(s) == 0)
+			send_no_room(s, m.text);
+		return;
+	}
+	if (r != 0) {
 		failed(s, r, &m);
 		return;
 	}
+	send_room_is_good(s);
 	send_tail_ack(s);
 }
 
@@ -562,7 +462,8 @@ send_queue_ack(struct send *s, const struct sync_pos *pos)
 		failed(s, r, &m);
 		return;
 	}
-	send_check_quota(s);
+	send_make_room(s);
+	send_check_room(s);
 	send_touch(s);
 }
 
@@ -582,12 +483,5 @@ send_queue_start(struct send *s)
 {
 	loop_task_init(&s->piece_task, on_piece_task, s);
 	s->sync_timer = loop_timer_new(s->loop, on_sync_timer, s);
-	s->room_timer = loop_timer_new(s->loop, on_room_timer, s);
-}
-
-/* Try to join soon: the tail is back, or there may be room. */
-void
-send_attach_soon(struct send *s)
-{
-	loop_timer_start(s->room_timer, 0);
+	send_room_start(s);
 }

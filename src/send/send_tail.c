@@ -148,7 +148,7 @@ join_answered(struct send *s, int err, uint64_t tick)
 	send_tail_ack(s);
 	/* It was said of the former join. */
 	s->blocked = false;
-	if (s->over_quota)
+	if (s->stop != 0)
 		send_tail_block(s, true);
 	log_info("%s is read from tick %" PRIu64 " on", s->conf.server, tick);
 	return 0;
@@ -355,8 +355,6 @@ send_tail_connect(struct send *s, const char *name, int fd)
 		return;
 	}
 	fiber_cond_broadcast(&s->tail_cond);
-	if (s->full || s->over_quota)
-		send_tail_block(s, true);
 	if (s->valid || s->full)
 		send_attach_soon(s);
 }
@@ -443,7 +441,8 @@ send_tail_join(struct send *s, uint64_t tick, const struct sync_pos *start,
 
 	if (s->tail == NULL)
 		return ERR_CLOSED;
-	if (s->full)
+	/* One that begins anew makes room. */
+	if (s->full && start == NULL)
 		return -ENOSPC;
 	send_queue_flush(s);
 	if (s->in_line && s->queue != NULL && start == NULL)
