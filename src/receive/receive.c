@@ -505,7 +505,7 @@ receive_main(struct member *m, const struct worker_conf *conf)
 	r->fold = fold_new(&receive_limits.fold);
 	r->docs_fold = fold_new(&receive_limits.fold);
 	r->commit = commit_new(r->conf.settle_ms, receive_limits.suspect_ms);
-	r->again = (struct backoff)BACKOFF_INIT(200, 5000);
+	r->again = (struct backoff)BACKOFF_INIT(20, 5000);
 	r->retry = (struct backoff)BACKOFF_INIT(100, 5000);
 	r->owed_again = (struct backoff)BACKOFF_INIT(100, 5000);
 	r->stop_timer = loop_timer_new(r->loop, on_stop_timer, r);
