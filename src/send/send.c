@@ -27,6 +27,10 @@
 #define KEEP_BYTES	(128 * 1024)
 #define FLUSH_MS	200
 
+struct send_limits send_limits = {
+	.verify_ms = SHARD_LONG_MS
+};
+
 /* ---- status ------------------------------------------------------------ */
 
 static void
@@ -376,6 +380,7 @@ start(struct send *s)
 	s->loop = worker_loop(s->w);
 	name_queue(s);
 	shard_init(&s->shard, SHARD_SEND);
+	s->shard.long_ms = send_limits.long_ms;
 	s->shard.changed = on_step;
 	s->shard.arg = s;
 	s->deadline = loop_timer_new(s->loop, on_deadline, s);

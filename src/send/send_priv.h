@@ -53,6 +53,15 @@ struct talk;
 
 /* ---- the process ------------------------------------------------------- */
 
+/* What takes long to reach.  Tests set others, before send_main(), to see what
+ * happens then. */
+struct send_limits {
+	uint64_t	 verify_ms;	/* what a comparison may wait for the
+					 * log, and keep its snapshot (R9) */
+	uint32_t	 long_ms;	/* of struct shard */
+};
+extern struct send_limits send_limits;
+
 struct send {
 	struct worker	*w;
 	struct loop	*loop;

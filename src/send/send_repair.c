@@ -23,9 +23,6 @@
 #include "sync/route.h"
 #include "worker/worker.h"
 
-#define MINUTES_MS(n)		((uint64_t)(n) * 60 * 1000)
-/* What a comparison may wait for the log, and keep its snapshot (R9). */
-#define VERIFY_MS		MINUTES_MS(30)
 /* Small enough that little waits here while a slow link is held back. */
 #define DUMP_CHUNK_BYTES	(1024u * 1024)
 #define KEYS_CHUNK_BYTES	(8u * 1024 * 1024)
@@ -266,7 +263,7 @@ repair_verify(struct talk *t, struct rbuf *b, struct err_msg *m)
 	if (t->dead)
 		return ERR_CANCELLED;
 	t->cut = arango_snapshot_tick(t->snap);
-	t->cut_ms = loop_now_ms(s->loop) + VERIFY_MS;
+	t->cut_ms = loop_now_ms(s->loop) + send_limits.verify_ms;
 	deliver_limit(t, t->cut);
 	if ((r = deliver_wait(t, t->cut, t->cut_ms)) != 0)
 		return err_set(m, r, "the log of %s was not read through the "

@@ -19,7 +19,7 @@
 #define EXPECT_MS	10000
 
 static struct near_end	 near;
-uint64_t		 near_quota, near_min_free;
+uint64_t		 near_quota, near_min_free, near_idle_ms;
 
 void
 near_fail(const char *fmt, ...)
@@ -186,6 +186,7 @@ by_the_way(struct near_end *f, struct peer *p, const struct frame *fr)
 		near_check(get_u64(&m, &f->queued) == 0);
 		near_check(peer_send(f->api, MSG_SEND_NOTED, 0, fr->payload,
 		    fr->len) == 0);
+		f->ups++;
 		return true;
 	case MSG_TAIL_ASK_REQ:
 		if (f->server_tail == 0)
@@ -287,6 +288,7 @@ near_up(struct near_end *f, uint16_t type, struct buf *b)
 	if (b == NULL)
 		b = &none;
 	near_check(peer_send_buf(f->api, type, f->sub, b) == 0);
+	f->ups++;
 	buf_free(b);
 }
 
@@ -582,6 +584,7 @@ configure(struct near_end *f, struct buf *config)
 	c.reboot_id = f->reboot_id;
 	c.quota_bytes = near_quota;
 	c.min_free_bytes = near_min_free;
+	c.idle_ms = near_idle_ms;
 	send_conf_put(config, &c);
 }
 

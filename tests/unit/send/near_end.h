@@ -34,6 +34,7 @@ struct near_end {
 	struct near_message *first, **last;
 	struct fiber_cond came;
 	uint32_t	 sub;
+	uint64_t	 ups;		/* messages that it was given of api */
 	void		(*script)(struct near_end *);
 	/* what it has said by the way */
 	uint64_t	 noted, durable, queued;
@@ -53,8 +54,8 @@ struct near_end {
 	bool		 idle;		/* and there is nothing more */
 };
 
-/* Of the next ones; 0: none. */
-extern uint64_t	near_quota, near_min_free;
+/* Of the next ones; 0: none, or never. */
+extern uint64_t	near_quota, near_min_free, near_idle_ms;
 /* Run the script beside a send, in a process of their own; 0 when it came to
  * its end without a near_fail().  dir NULL: one of its own, removed; else it
  * is made, and kept for the next one. */
