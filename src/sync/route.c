@@ -349,6 +349,15 @@ find(struct route *r, const struct scan_span *db, const struct scan_span *cuid)
 	return ch;
 }
 
+/* Does it change documents, or end the log? */
+static bool
+is_relevant(uint32_t type)
+{
+	return type == WAL_DOCUMENT || type == WAL_REMOVE ||
+	    type == WAL_TRUNCATE || type == WAL_COLL_CREATE ||
+	    type == WAL_COLL_DROP;
+}
+
 static enum route_verdict
 pass(struct route *r, struct route_channel *ch, uint64_t tick, uint32_t type,
     size_t bytes)
@@ -357,17 +366,9 @@ pass(struct route *r, struct route_channel *ch, uint64_t tick, uint32_t type,
 		r->counts.seen++;
 		return ROUTE_SEEN;
 	}
-	switch (type) {
-	case WAL_DOCUMENT:
-	case WAL_REMOVE:
-	case WAL_TRUNCATE:
-		break;
-	case WAL_COLL_CREATE:
-	case WAL_COLL_DROP:
+	if (type == WAL_COLL_CREATE || type == WAL_COLL_DROP) {
 		ch->state = ROUTE_ENDED;
 		return ROUTE_END;
-	default:
-		return ROUTE_IRRELEVANT;
 	}
 	if (tick > ch->now)
 		ch->now = tick;
@@ -393,10 +394,11 @@ route_take(struct route *r, uint64_t tick, uint32_t type,
 		r->counts.nobody++;
 		return ROUTE_NOBODY;
 	}
-	if (ch->state != ROUTE_LIVE) {
+	if (ch->state == ROUTE_ENDED || !is_relevant(type))
+		return ROUTE_IRRELEVANT;
+	if (ch->state == ROUTE_DETACHED) {
 		r->counts.detoured++;
-		return ch->state == ROUTE_ENDED ? ROUTE_IRRELEVANT :
-		    ROUTE_DETOUR;
+		return ROUTE_DETOUR;
 	}
 	v = pass(r, ch, tick, type, bytes);
 	if (v == ROUTE_PASS && ch->unacked == 0) {
@@ -416,6 +418,8 @@ route_take_refill(struct route *r, uint64_t tick, uint32_t type,
 	*chp = ch;
 	if (ch == NULL)
 		return ROUTE_NOBODY;
+	if (!is_relevant(type))
+		return ROUTE_IRRELEVANT;
 	/* one that was detached after the request has missed its begin */
 	if (ch->state != ROUTE_DETACHED || !ch->in_refill)
 		return ROUTE_DETOUR;

@@ -123,7 +123,8 @@ enum route_verdict {
 				 * excluded collections, 2200, 2201 */
 	ROUTE_SEEN,		/* not above its last tick (R1) */
 	ROUTE_DETOUR,		/* the channel is detached: the other reader */
-	ROUTE_IRRELEVANT,	/* properties and indexes of shards */
+	ROUTE_IRRELEVANT,	/* properties and indexes of shards; also of
+				 * one that is detached */
 	ROUTE_END		/* 2000 or 2001: its log has ended; the channel
 				 * is ROUTE_ENDED now */
 };

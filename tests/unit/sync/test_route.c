@@ -81,6 +81,11 @@ test_find(void)
 	CU_ASSERT_EQUAL(take(r, 104, 2004, "d", "c1/s2", &ch), ROUTE_PASS);
 	CU_ASSERT_EQUAL(take(r, 105, 2100, "d", "c1/s2", &ch),
 	    ROUTE_IRRELEVANT);
+	route_detach(r, b, ROUTE_WHY_QUOTA);
+	CU_ASSERT_EQUAL(take(r, 105, 2101, "e\"x", "c1/s3", &ch),
+	    ROUTE_IRRELEVANT);
+	CU_ASSERT_EQUAL(take(r, 105, 2300, "e\"x", "c1/s3", &ch),
+	    ROUTE_DETOUR);
 	CU_ASSERT_EQUAL(take(r, 99, 2300, "d", "c1/s2", &ch), ROUTE_SEEN);
 	CU_ASSERT_EQUAL(take(r, 106, 2001, "d", "c1/s2", &ch), ROUTE_END);
 	CU_ASSERT_EQUAL(a->state, ROUTE_ENDED);

@@ -261,6 +261,8 @@ test_idle(void)
 	pos = a.pos.tick;
 	sink_crash(&a);
 	UNTIL(tail_row_find(t, "d", "c1/s0")->conn == NULL);
+	/* an index is nothing that it has to have */
+	wal_marker(&w, WAL_INDEX_CREATE, 0);
 	wal_batch(&w, 1, 30);
 	UNTIL(sink_is_done(&b));
 	/* a that is away holds nothing */
@@ -278,6 +280,7 @@ test_idle(void)
 	CU_ASSERT_EQUAL(a.behinds, 0);
 	wal_batch(&w, 0, 2);
 	UNTIL(sink_is_done(&a));
+	wal_marker(&w, WAL_INDEX_DROP, 0);
 	/* and after a restart of the tail */
 	pos = a.pos.tick;
 	sink_crash(&a);

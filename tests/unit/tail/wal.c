@@ -183,14 +183,21 @@ wal_batch(struct wal *w, unsigned channel, unsigned n)
 }
 
 void
-wal_drop(struct wal *w, unsigned channel)
+wal_marker(struct wal *w, unsigned type, unsigned channel)
 {
 	struct wal_op	*op = add(w);
 
 	op->channel = WAL_CHANNELS;
 	op->last = true;
-	op->text = xasprintf("{\"tick\":\"%llu\",\"type\":2001,\"db\":\"d\","
-	    "\"cuid\":\"c1/s%u\"}\n", (unsigned long long)op->tick, channel);
+	op->text = xasprintf("{\"tick\":\"%llu\",\"type\":%u,\"db\":\"d\","
+	    "\"cuid\":\"c1/s%u\"}\n", (unsigned long long)op->tick, type,
+	    channel);
+}
+
+void
+wal_drop(struct wal *w, unsigned channel)
+{
+	wal_marker(w, WAL_COLL_DROP, channel);
 }
 
 void

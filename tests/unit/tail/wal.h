@@ -44,7 +44,9 @@ void	wal_start(struct wal *w);
 void	wal_stop(struct wal *w);
 /* A batch of n operations, all on one channel, or any (WAL_CHANNELS + 1). */
 void	wal_batch(struct wal *w, unsigned channel, unsigned n);
-/* A marker that ends the channel's log. */
+/* A marker of that type and channel, such as WAL_INDEX_CREATE. */
+void	wal_marker(struct wal *w, unsigned type, unsigned channel);
+/* One that ends the channel's log. */
 void	wal_drop(struct wal *w, unsigned channel);
 /* The power was cut: what is above the tick is gone. */
 void	wal_cut(struct wal *w, uint64_t tick);
