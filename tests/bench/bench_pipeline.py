@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """bench_pipeline.py - the whole way, from the log of the source's DB-server to
 the shard of the target: documents/s, MB/s and CPU-seconds per GiB, how late
-documents come at a steady rate, memory, start-up.
+documents come at a steady rate, memory.
 
 One line of JSON per number.  Null stages stand beside them, on the same machine
 in the same run: reading the same log and throwing it away, writing the same
@@ -10,10 +10,8 @@ documents in the same requests, and a loop of a few lines that does both.
 	BENCH_SECONDS=5		length of each part at a steady rate
 	BENCH_MIB=48		bytes of documents of each size
 	BENCH_SIZES="100 1024 10240"
-	BENCH_SHARDS=100	shards that start
-	BENCH_ONLY="throughput lag memory startup"
+	BENCH_ONLY="throughput lag memory"
 """
-import http.client
 import json
 import os
 import signal
@@ -21,7 +19,8 @@ import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests/lib"))
+from measure import DB, GIB, Raw, cpu_of, daemons, memory, note, private_kib, \
+    result, shards_of
 from datacenters import Pair
 from load import good, make, make_database
 from sandbox import wait_for
@@ -29,50 +28,7 @@ from sandbox import wait_for
 SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
 MIB = float(os.environ.get("BENCH_MIB", "48"))
 SIZES = os.environ.get("BENCH_SIZES", "100 1024 10240").split()
-SHARDS = int(os.environ.get("BENCH_SHARDS", "100"))
-ONLY = os.environ.get("BENCH_ONLY", "throughput lag memory startup").split()
-DB = "bench"
-GIB = float(2**30)
-
-
-def result(name, value, unit, ratio_to=None, ratio=None):
-    o = {"name": name, "value": round(value, 3), "unit": unit}
-    if ratio_to is not None:
-        o.update(ratio_to=ratio_to, ratio=round(ratio, 4))
-    print(json.dumps(o), flush=True)
-
-
-def note(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-# ---- what processes use -------------------------------------------------------------
-
-def cpu_of(pids):
-    """CPU-seconds of these processes so far, user and system.  The scheduler
-    counts nanoseconds, where times(2) has ticks of 10 ms."""
-    total = 0
-    for p in pids:
-        try:
-            for task in os.listdir(f"/proc/{p}/task"):
-                with open(f"/proc/{p}/task/{task}/schedstat") as f:
-                    total += int(f.read().split()[0])
-        except (OSError, IndexError):
-            pass
-    return total / 1e9
-
-
-def private_kib(pid):
-    """Memory that nobody shares with it."""
-    n = 0
-    try:
-        with open(f"/proc/{pid}/smaps_rollup") as f:
-            for line in f:
-                if line.startswith("Private_"):
-                    n += int(line.split()[1])
-    except OSError:
-        pass
-    return n
+ONLY = os.environ.get("BENCH_ONLY", "throughput lag memory").split()
 
 
 def cpu_by_kind(p):
@@ -83,27 +39,6 @@ def cpu_by_kind(p):
             kind = title.split()[0]
             out[kind] = out.get(kind, 0) + cpu_of([pid])
     return out
-
-
-def daemons(p):
-    return p.ma.holders() | p.mb.holders()
-
-
-# ---- a client that does next to nothing -----------------------------------------------
-
-class Raw:
-    """One connection to a DB-server; bodies come and go as bytes."""
-
-    def __init__(self, cluster, name="dbserver1"):
-        e = cluster.server(name)["endpoint"]
-        host, port = e.split("//")[1].split(":")
-        self.c = http.client.HTTPConnection(host, int(port), timeout=120)
-        self.head = {"authorization": cluster.token()}
-
-    def ask(self, method, path, body=None):
-        self.c.request(method, path, body, self.head)
-        r = self.c.getresponse()
-        return r, r.read()
 
 
 def last_tick(cluster):
@@ -160,10 +95,6 @@ def document(i, size):
         head = '{"_key":"%d","n":%d' % (i, i)
     pad = size - len(head) - 10
     return head + (',"p":"%s"}' % ("%d " % i * (pad // 2))[:pad] if pad > 0 else "}")
-
-
-def shards_of(cluster, name):
-    return list(cluster.shards(name, DB))
 
 
 def count(raw, shards):
@@ -288,7 +219,13 @@ class Steady(threading.Thread):
                 self.late += 1
 
 
-def measure_lag(p, rate, source_shard, target_shard):
+def pair_kib(p, name):
+    """Memory of both processes of a shard."""
+    return sum(private_kib(pid) for m, kind in ((p.ma, "send"), (p.mb, "receive"))
+               for pid in m.find(f"{kind} {name}").values())
+
+
+def measure_lag(p, rate, source_shard, target_shard, pair=False):
     w, raw, lags, last = Steady(p, rate, source_shard), Raw(p.b), [], None
     path = f"/_db/{DB}/_api/document/{target_shard}/"
     w.start()
@@ -309,6 +246,9 @@ def measure_lag(p, rate, source_shard, target_shard):
                 break
             assert now - t < 30, "it never came"
             time.sleep(0.0005)
+    if pair:                    # while it is written to
+        result(f"memory_busy_pair_{rate}", pair_kib(p, f"{DB}/lag/0") / 1024,
+               "MiB")
     w.ending = True
     w.join(10)
     lags.sort()
@@ -349,7 +289,7 @@ def lag(p):
     source, target = (shards_of(c, "lag")[0] for c in (p.a, p.b))
     null_target = shards_of(p.b, "lagnull")[0]
     for rate in (1000, 5000):
-        ours = measure_lag(p, rate, source, target)
+        ours = measure_lag(p, rate, source, target, True)
         note(f"   lag at {rate}/s: " + ", ".join(f"{x:.1f}" for x in ours) + " ms")
         stopped = sorted(daemons(p))
         for x in stopped:
@@ -378,61 +318,22 @@ def measure_lag_null(p, rate, source, target):
     return measure_lag(p, rate, source, target)
 
 
-# ---- memory, start-up -------------------------------------------------------------------------
-
-def memory(p, when):
-    send, receive = (list(m.find(t).values())
-                     for m, t in ((p.ma, "send"), (p.mb, "receive")))
-    if not send or not receive:
-        note(f"   {when}: no shard processes (they have left)")
-        return
-    s, r = ([private_kib(x) for x in v] for v in (send, receive))
-    result(f"memory_{when}_send", sum(s) / len(s) / 1024, "MiB")
-    result(f"memory_{when}_receive", sum(r) / len(r) / 1024, "MiB")
-    result(f"memory_{when}_pair_max", (max(s) + max(r)) / 1024, "MiB")
-    for m in p.masters:
-        result(f"memory_{when}_daemon_{m.name}",
-               sum(map(private_kib, m.holders())) / 1024, "MiB")
-
-
-def startup(p):
-    """Another database of many shards, then both daemons at once."""
-    per = 10
-    make_database(p.a, "many")
-    for i in range(max(1, SHARDS // per)):
-        make(p.a, "many", f"c{i}", per, 1)
-    t = time.monotonic()
-    p.wait_running(240)
-    result("startup_new_shards", time.monotonic() - t, f"s/{SHARDS} shards")
-    memory(p, "idle")
-    for m in p.masters:
-        m.kill()
-    t = time.monotonic()
-    for m in p.masters:
-        m.start()
-    p.wait_running(240)
-    result("startup_restart", time.monotonic() - t, f"s/{SHARDS} shards")
-    pids = daemons(p)
-    c = cpu_of(pids)
-    time.sleep(min(SECONDS, 5))
-    result("idle_cpu", (cpu_of(daemons(p)) - c) / min(SECONDS, 5) * 100,
-           f"% of a core/{SHARDS} shards")
+def main():
+    with Pair(dbservers=1) as p:
+        make_database(p.a, DB)
+        make(p.a, DB, "first", 1, 1)
+        p.configure()
+        p.wait_running(60)
+        if "throughput" in ONLY:
+            for size in map(int, SIZES):
+                note(f"   documents of {size} bytes")
+                throughput(p, size)
+        if "memory" in ONLY:
+            memory(p, "busy")
+        if "lag" in ONLY:
+            lag(p)
+        p.command("abort", "sync")
 
 
-with Pair(dbservers=1) as p:
-    make_database(p.a, DB)
-    make(p.a, DB, "first", 1, 1)
-    p.configure()
-    p.wait_running(60)
-    if "throughput" in ONLY:
-        for size in map(int, SIZES):
-            note(f"   documents of {size} bytes")
-            throughput(p, size)
-    if "memory" in ONLY:
-        memory(p, "busy")
-    if "lag" in ONLY:
-        lag(p)
-    if "startup" in ONLY:
-        note(f"   {SHARDS} shards start")
-        startup(p)
-    p.command("abort", "sync")
+if {"throughput", "lag", "memory"} & set(ONLY):
+    main()

@@ -9,7 +9,8 @@ tests_bench_bench_vpack_LDADD = $(FOUNDATION_LIBS) $(EXTERNAL_LIBS)
 BENCH_BINS += tests/bench/bench_queue
 tests_bench_bench_queue_SOURCES = tests/bench/bench_queue.c
 tests_bench_bench_queue_LDADD = src/queue/libqueue.a $(FOUNDATION_LIBS) $(EXTERNAL_LIBS)
-EXTRA_DIST += tests/bench/run.sh tests/bench/bench_pipeline.py
+EXTRA_DIST += tests/bench/run.sh tests/bench/table.py tests/bench/measure.py \
+	tests/bench/bench_pipeline.py tests/bench/bench_scale.py
 BENCH_BINS += tests/bench/bench_tail_client
 tests_bench_bench_tail_client_SOURCES = tests/bench/bench_tail_client.c
 tests_bench_bench_tail_client_LDADD = src/arango/libarango.a $(FOUNDATION_LIBS) $(EXTERNAL_LIBS)

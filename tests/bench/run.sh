@@ -4,7 +4,7 @@
 #
 #	BENCH_SECONDS=5		length of each timed part
 #	BENCH_MIB=48		documents of each size that go through the pipeline
-#	BENCH_SHARDS=100	shards that start
+#	BENCH_SHARDS=1000	shards that start
 set -u
 top=${top_srcdir:-.}
 build=${top_builddir:-.}
@@ -16,7 +16,7 @@ trap '"$sandbox" stop --dir "$dir/c" >/dev/null 2>&1; rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM HUP
 
 for b in "$build"/tests/bench/bench_*; do
-	case $b in *.o|*.c|*/bench_sandbox) continue ;; esac
+	case $b in *.o|*.c|*.py|*/bench_sandbox) continue ;; esac
 	[ -x "$b" ] || continue
 	echo "== ${b##*/}" >&2
 	"$b" >>"$out" || exit 1
@@ -40,24 +40,15 @@ PY
 )
 	"$build/tests/bench/bench_sandbox" "$1" "$2" "${BENCH_SECONDS:-5}" \
 		>>"$out" || exit 1
-	echo "== bench_pipeline" >&2
-	python3 "$top/tests/bench/bench_pipeline.py" >"$dir/pipeline"
-	code=$?
-	grep '^{' "$dir/pipeline" >>"$out"
-	if [ $code -ne 0 ]; then
-		cat "$dir/pipeline" >&2
-		exit 1
-	fi
+	for b in pipeline scale; do
+		echo "== bench_$b" >&2
+		python3 -B "$top/tests/bench/bench_$b.py" >"$dir/rows"
+		code=$?
+		grep '^{' "$dir/rows" >>"$out"
+		if [ $code -ne 0 ]; then
+			cat "$dir/rows" >&2
+			exit 1
+		fi
+	done
 fi
-python3 - "$out" bench.json <<'PY'
-import json, sys
-rows = [json.loads(x) for x in open(sys.argv[1]) if x.startswith("{")]
-for r in rows:
-    r.setdefault("ratio_to", None)
-    r.setdefault("ratio", None)
-json.dump(rows, open(sys.argv[2], "w"), indent=1)
-print("%-40s %14s  %-12s %s" % ("benchmark", "value", "unit", "ratio"))
-for r in rows:
-    ratio = "" if r["ratio"] is None else "%.3f of %s" % (r["ratio"], r["ratio_to"])
-    print("%-40s %14.3f  %-12s %s" % (r["name"], r["value"], r["unit"], ratio))
-PY
+python3 -B "$top/tests/bench/table.py" "$out" bench.json
