@@ -2,13 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "cli/progress.h"
 #include "cli/remote.h"
 #include "cli/syncinfo.h"
-#include "ev/loop.h"
 #include "http/url.h"
 
-#define POLL_MS		500
+#define POLL_MS		200
 #define WHAT		"cannot abort outgoing synchronization"
 
 static const struct sync_side *
@@ -77,11 +77,12 @@ send_abort(struct remote *r, const char *id)
 }
 
 static int
-wait_gone(struct remote *r, const char *id, uint64_t deadline)
+wait_gone(struct remote *r, const char *id)
 {
 	struct sync_info	*info;
 	const struct sync_side	*s;
 	struct err_msg		 m = { "" };
+	char			 why[256] = "no answer yet";
 	int			 err, gone;
 
 	for (;;) {
@@ -98,10 +99,13 @@ wait_gone(struct remote *r, const char *id, uint64_t deadline)
 				return 0;
 		} else if (!remote_is_temporary(err))
 			return remote_fail(WHAT, err, &m);
-		progress_set("%s", m.text);
-		if (loop_now_ms(remote_loop(r)) >= deadline)
+		/* What the end of the time has cut off says nothing. */
+		if (err == 0 || remote_time_left(r) > 0)
+			(void)str_copy(why, sizeof(why), m.text);
+		progress_set("%s", why);
+		if (remote_time_left(r) == 0)
 			return cli_fail("%s in time: %s; the master goes on, "
-			    "see \"arangosync get status\"", WHAT, m.text);
+			    "see \"arangosync get status\"", WHAT, why);
 		if ((err = remote_sleep(r, POLL_MS)) != 0)
 			return remote_fail(WHAT, err, &m);
 	}
@@ -112,12 +116,10 @@ body(struct remote *r, const struct conf *c)
 {
 	struct sync_info	*info;
 	struct err_msg		 m = { "" };
-	uint64_t		 deadline;
 	char			*id;
 	int			 err, code;
 
-	deadline = loop_now_ms(remote_loop(r)) +
-	    (uint64_t)conf_duration_ms(c, "timeout");
+	remote_set_deadline(r, (uint64_t)conf_duration_ms(c, "timeout"));
 	if ((err = sync_info_get(r, false, &info, &m)) != 0)
 		return remote_fail(WHAT, err, &m);
 	id = choose(info, c, &code);
@@ -125,7 +127,7 @@ body(struct remote *r, const struct conf *c)
 	if (id == NULL)
 		return code;
 	if ((code = send_abort(r, id)) == 0 &&
-	    (code = wait_gone(r, id, deadline)) == 0) {
+	    (code = wait_gone(r, id)) == 0) {
 		progress_clear();
 		cli_make_safe(id);
 		printf("Outgoing synchronization to %s aborted.\n", id);

@@ -4,19 +4,20 @@
 #include "cli/progress.h"
 #include "cli/remote.h"
 #include "cli/syncinfo.h"
-#include "ev/loop.h"
 #include "json/get.h"
 
-/* What the master may take beyond the time that it tries the source. */
-#define SPARE_MS	(60 * 1000)
+/* Of the time, what is left for becoming inactive alone: a quarter, at most
+ * that. */
+#define ALONE_MAX_MS	2000
 
 /*
  * The answer: 0, or an exit code.  *aborted: the source was not told; the
  * master knows it at once when it waited, else the status tells later.
  */
 static int
-send_abort(struct remote *r, int64_t timeout_ms, bool *aborted)
+send_abort(struct remote *r, bool *aborted)
 {
+	uint64_t		 left = remote_time_left(r);
 	char			*json;
 	struct remote_req	 q = { .method = "DELETE",
 				    .path = "/_api/sync" };
@@ -25,10 +26,8 @@ send_abort(struct remote *r, int64_t timeout_ms, bool *aborted)
 	int			 err;
 
 	json = xasprintf("{\"force\":true,\"force_timeout\":%lld}",
-	    (long long)timeout_ms * 1000000);
+	    (long long)(left - MIN(left / 4, ALONE_MAX_MS)) * 1000000);
 	q.body = json;
-	q.timeout_ms = (uint32_t)MIN(timeout_ms + SPARE_MS,
-	    (int64_t)UINT32_MAX);
 	err = remote_call(r, &q, &o, &m);
 	free(json);
 	/* Without an answer it may have begun; the status tells. */
@@ -58,14 +57,12 @@ ask_aborted(struct remote *r, bool *aborted)
 static int
 body(struct remote *r, const struct conf *c)
 {
-	int64_t			 ms = conf_duration_ms(c, "timeout");
 	struct sync_info	*info;
 	struct err_msg		 m = { "" };
 	bool			 aborted = false;
-	uint64_t		 deadline;
 	int			 err, code, was_over;
 
-	deadline = loop_now_ms(remote_loop(r)) + (uint64_t)ms + SPARE_MS;
+	remote_set_deadline(r, (uint64_t)conf_duration_ms(c, "timeout"));
 	if ((err = sync_info_get(r, false, &info, &m)) != 0 &&
 	    !remote_is_temporary(err))
 		return remote_fail("cannot abort synchronization", err, &m);
@@ -77,8 +74,8 @@ body(struct remote *r, const struct conf *c)
 		return 0;
 	}
 	progress_set("telling the source to end synchronization");
-	if ((code = send_abort(r, ms, &aborted)) != 0 ||
-	    (code = sync_wait_inactive(r, deadline, "abort")) != 0 ||
+	if ((code = send_abort(r, &aborted)) != 0 ||
+	    (code = sync_wait_inactive(r, "abort")) != 0 ||
 	    (code = ask_aborted(r, &aborted)) != 0)
 		return code;
 	progress_clear();
@@ -99,8 +96,8 @@ static const struct conf_option options[] = {
 	{ .name = "timeout", .type = CONF_DURATION, .def = "2m",
 	  .flags = CONF_NO_FILE, .min = 1000, .max = 7 * 24 * 3600 * 1000LL,
 	  .group = "Options",
-	  .help = "How long the target tries to tell the source before it "
-	  "becomes inactive alone." },
+	  .help = "How long it may take. The target tries to tell the source "
+	  "until shortly before that, and then becomes inactive alone." },
 	{ .name = NULL }
 };
 static const struct conf_option *const tables[] = {

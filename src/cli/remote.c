@@ -266,12 +266,28 @@ remote_run(const struct conf *c,
 	return code;
 }
 
+void
+remote_set_deadline(struct remote *r, uint64_t ms)
+{
+	r->deadline_ms = ms == 0 ? 0 : loop_now_ms(r->loop) + ms;
+}
+
+uint64_t
+remote_time_left(const struct remote *r)
+{
+	uint64_t	 now = loop_now_ms(r->loop);
+
+	if (r->deadline_ms == 0)
+		return UINT64_MAX;
+	return now < r->deadline_ms ? r->deadline_ms - now : 0;
+}
+
 int
 remote_sleep(struct remote *r, uint32_t ms)
 {
 	if (!r->cancelled)
 		(void)fiber_cond_wait_until(&r->interrupt,
-		    loop_now_ms(r->loop) + ms);
+		    loop_now_ms(r->loop) + MIN(ms, remote_time_left(r)));
 	return r->cancelled ? ERR_CANCELLED : 0;
 }
 

@@ -45,7 +45,8 @@ struct remote_req {
 	const char	*body;		/* JSON, or NULL */
 	const char	*endpoint;	/* ask this one only; NULL: any */
 	uint32_t	 timeout_ms;	/* shared by the endpoints; 0: the
-					 * original's two minutes */
+					 * original's two minutes; never
+					 * beyond remote_set_deadline() */
 	int		 status;	/* out: of the answer; 0: none */
 };
 
@@ -66,7 +67,15 @@ int	remote_get(struct remote *r, const char *path,
 /* May it be tried again?  For ERR_CLOSED. */
 bool	remote_is_temporary(int err);
 
-/* Milliseconds; 0 or ERR_CANCELLED.  Waits. */
+/*
+ * Nothing below waits longer than this, counted from now; 0: no end.  Requests
+ * under way then fail like those without an answer.
+ */
+void	remote_set_deadline(struct remote *r, uint64_t ms);
+/* Until then; 0 when it is over.  UINT64_MAX: there is none. */
+uint64_t remote_time_left(const struct remote *r);
+
+/* Milliseconds, less at the end of the time; 0 or ERR_CANCELLED.  Waits. */
 int	remote_sleep(struct remote *r, uint32_t ms);
 /* After ^C: wait again, to clean up.  A second ^C ends the process. */
 void	remote_uncancel(struct remote *r);

@@ -117,12 +117,16 @@ trace(const struct remote_req *q, const char *url,
 /* 0: *w has an answer.  Waits. */
 static int
 send_one(struct remote *r, const struct remote_req *q, const char *url,
-    uint32_t timeout_ms, struct remote_wait *w)
+    uint64_t until_ms, struct remote_wait *w)
 {
 	struct http_call_opts	 o = HTTP_CALL_OPTS_INIT;
 	const char		*headers[5];
 	char			*authorization = make_authorization(r);
+	uint64_t		 now = loop_now_ms(r->loop);
+	uint32_t		 timeout_ms;
 	size_t			 n = 0;
+
+	timeout_ms = until_ms > now ? (uint32_t)(until_ms - now) : 1;
 
 	memset(w, 0, sizeof(*w));
 	if (r->cancelled)
@@ -242,16 +246,16 @@ follow(const struct remote *r, const char *location, char **url,
 	return err;
 }
 
-/* One endpoint, with redirects.  Waits. */
+/* One endpoint, with redirects, until that time.  Waits. */
 static int
 ask_endpoint(struct remote *r, const struct remote_req *q,
-    const char *endpoint, uint32_t timeout_ms, struct remote_wait *w)
+    const char *endpoint, uint64_t until_ms, struct remote_wait *w)
 {
 	struct remote_req	 copy = *q;
 	char			*url = xasprintf("%s%s", endpoint, q->path);
 	int			 err, n;
 
-	for (n = 0; (err = send_one(r, &copy, url, timeout_ms, w)) == 0 &&
+	for (n = 0; (err = send_one(r, &copy, url, until_ms, w)) == 0 &&
 	    is_redirect(w->status) && w->location != NULL; n++) {
 		if (n == REDIRECTS_MAX) {
 			err = err_set(&w->msg, ERR_HTTP,
@@ -427,7 +431,7 @@ remote_call(struct remote *r, struct remote_req *q, struct json_object **out,
 	char			**list;
 	size_t			 i, n = q->endpoint != NULL ? 1 :
 				    r->n_endpoints;
-	uint32_t		 ms;
+	uint64_t		 end, now;
 	int			 err = 1;
 
 	/* The order may change while this one waits. */
@@ -435,11 +439,13 @@ remote_call(struct remote *r, struct remote_req *q, struct json_object **out,
 	for (i = 0; i < n; i++)
 		list[i] = xstrdup(q->endpoint != NULL ? q->endpoint :
 		    r->endpoints[i]);
-	ms = q->timeout_ms == 0 ? REMOTE_TIMEOUT_MS : q->timeout_ms;
-	ms = MAX(ms / (uint32_t)n, 1);
+	end = loop_now_ms(r->loop) + MIN(q->timeout_ms == 0 ?
+	    REMOTE_TIMEOUT_MS : q->timeout_ms, remote_time_left(r));
 	q->status = 0;
 	for (i = 0; err == 1 && i < n; i++) {
-		(void)ask_endpoint(r, q, list[i], ms, w);
+		now = loop_now_ms(r->loop);
+		(void)ask_endpoint(r, q, list[i], end <= now ? now :
+		    now + (end - now) / (n - i), w);
 		err = judge(r, q, list[i], w, &f, out, m);
 		wait_free(w);
 	}

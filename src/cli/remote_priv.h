@@ -19,6 +19,7 @@ struct remote {
 	bool			 cancelled;
 	struct fiber_cond	 interrupt;	/* broadcast at ^C */
 	struct remote_wait	*waits;
+	uint64_t		 deadline_ms;	/* of the loop; 0: none */
 
 	bool			 traces;	/* tell of each request */
 	bool			 verifies;	/* certificates of masters */

@@ -5,10 +5,12 @@
 #include "cli/progress.h"
 #include "cli/remote.h"
 #include "cli/syncinfo.h"
-#include "ev/loop.h"
 #include "json/get.h"
 
-#define POLL_MS		500
+#define POLL_MS		200
+/* Beyond --timeout, for the source to become writable again. */
+#define UNDO_MS		800
+#define UNDO_INTERRUPTED_MS	15000
 #define WHAT		"cannot stop synchronization"
 
 /*
@@ -20,7 +22,6 @@
 struct stop {
 	struct remote	*r;
 	const struct conf *c;
-	uint64_t	 deadline;	/* of the loop */
 	bool		 has_barrier;
 	bool		 cancelling;	/* already, before we came */
 };
@@ -28,7 +29,7 @@ struct stop {
 static bool
 is_late(const struct stop *s)
 {
-	return loop_now_ms(remote_loop(s->r)) >= s->deadline;
+	return remote_time_left(s->r) == 0;
 }
 
 /* Exit code; *over: there is nothing to stop. */
@@ -53,42 +54,64 @@ look(struct stop *s, bool *over)
 
 /* --- the barrier --------------------------------------------------------- */
 
+/* POST or DELETE; the master answers a little before our time is over. */
+static int
+ask_barrier(struct stop *s, const char *method, int *status,
+    struct err_msg *m)
+{
+	uint64_t		 left = remote_time_left(s->r);
+	char			*json = xasprintf("{\"timeout\":%llu}",
+				    (unsigned long long)(left - left / 8) *
+				    1000000);
+	struct remote_req	 q = { .method = method, .body = json,
+				    .path = "/_api/sync/barrier" };
+	int			 err = remote_call(s->r, &q, NULL, m);
+
+	*status = q.status;
+	free(json);
+	return err;
+}
+
 /*
- * 412: synchronization is not running (yet); that may change as long as there
- * is time.
+ * 412: synchronization is not running (yet), or the source cannot be reached;
+ * that may change as long as there is time.
  */
 static int
 make_barrier(struct stop *s)
 {
-	struct remote_req	 q = { .method = "POST",
-				    .path = "/_api/sync/barrier" };
-	struct err_msg		 m = { "" };
-	bool			 over;
-	int			 err, code;
+	struct err_msg	 m = { "" };
+	char		 why[512] = "no answer yet";
+	bool		 over;
+	int		 err, code, status;
 
 	for (;;) {
 		s->has_barrier = true;	/* perhaps, even without an answer */
-		if ((err = remote_call(s->r, &q, NULL, &m)) == 0)
+		if ((err = ask_barrier(s, "POST", &status, &m)) == 0)
 			return 0;
-		if (q.status == 412)
+		if (status == 412)
 			s->has_barrier = false;
 		else if (!remote_is_temporary(err))
 			return remote_fail(WHAT, err, &m);
+		/* What the end of the time has cut off says nothing. */
+		if (status == 412 || !is_late(s))
+			(void)str_copy(why, sizeof(why), m.text);
+		/* Not worth another one. */
+		if (remote_time_left(s->r) < UNDO_MS)
+			break;
 		if ((code = look(s, &over)) != 0)
 			return code;
 		if (over || s->cancelling) {
 			s->has_barrier = false;
 			return 0;
 		}
-		progress_set("waiting until all shards are running");
-		if (is_late(s))
-			return cli_fail("%s: a barrier is possible only while "
-			    "all shards are running (%s); use "
-			    "--ensure-in-sync=false to stop without", WHAT,
-			    m.text);
+		progress_set("there can be no barrier yet: %s", why);
 		if ((err = remote_sleep(s->r, POLL_MS)) != 0)
 			return remote_fail(WHAT, err, &m);
 	}
+	return cli_fail("%s in time: %s; %sto stop without the last changes "
+	    "use --ensure-in-sync=false, or \"abort sync\" when the source is "
+	    "gone", WHAT, why, s->has_barrier ? "" :
+	    "synchronization goes on; ");
 }
 
 /*
@@ -124,26 +147,32 @@ wait_in_sync(struct stop *s)
 {
 	struct json_object	*o;
 	struct err_msg		 m = { "" };
+	char			 why[512] = "no answer yet";
 	int			 err, is;
 
 	for (;;) {
 		err = remote_get(s->r, "/_api/sync/barrier", &o, &m);
 		if (err != 0 && !remote_is_temporary(err))
 			return remote_fail(WHAT, err, &m);
+		is = 0;
 		if (err == 0) {
 			is = judge_barrier(o, &m);
 			json_object_put(o);
-			if (is > 0)
-				return 0;
+		}
+		if (is > 0)
+			return 0;
+		/* What the end of the time has cut off says nothing. */
+		if (err == 0 || !is_late(s))
+			(void)str_copy(why, sizeof(why), m.text);
+		if (is < 0) {
 			/* Made again, for as long as there is time. */
-			if (is < 0 && !is_late(s) &&
-			    ((err = make_barrier(s)) != 0 ||
+			if (!is_late(s) && ((err = make_barrier(s)) != 0 ||
 			    !s->has_barrier))
 				return err;
 		}
-		progress_set("%s", m.text);
+		progress_set("%s", why);
 		if (is_late(s))
-			return cli_fail("%s in time: %s", WHAT, m.text);
+			return cli_fail("%s in time: %s", WHAT, why);
 		if ((err = remote_sleep(s->r, POLL_MS)) != 0)
 			return remote_fail(WHAT, err, &m);
 	}
@@ -152,19 +181,19 @@ wait_in_sync(struct stop *s)
 static void
 drop_barrier(struct stop *s)
 {
-	struct remote_req	 q = { .method = "DELETE",
-				    .path = "/_api/sync/barrier" };
-	struct err_msg		 m = { "" };
+	struct err_msg	 m = { "" };
+	int		 status;
 
 	if (!s->has_barrier)
 		return;
+	remote_set_deadline(s->r, is_late(s) ? UNDO_MS : UNDO_INTERRUPTED_MS);
 	remote_uncancel(s->r);
-	if (remote_call(s->r, &q, NULL, &m) == 0)
+	if (ask_barrier(s, "DELETE", &status, &m) == 0)
 		cli_complain("the barrier was removed; synchronization goes "
 		    "on");
 	else
-		cli_complain("the barrier could not be removed, the source "
-		    "may still be read-only: %s", m.text);
+		cli_complain("synchronization goes on, but it is not sure "
+		    "that the source is writable again: %s", m.text);
 }
 
 /* --- cancelling ---------------------------------------------------------- */
@@ -218,8 +247,7 @@ body(struct remote *r, const struct conf *c)
 	bool		 over;
 	int		 code;
 
-	s.deadline = loop_now_ms(remote_loop(r)) +
-	    (uint64_t)conf_duration_ms(c, "timeout");
+	remote_set_deadline(r, (uint64_t)conf_duration_ms(c, "timeout"));
 	if ((code = look(&s, &over)) != 0)
 		return code;
 	if (over) {
@@ -236,7 +264,7 @@ body(struct remote *r, const struct conf *c)
 		drop_barrier(&s);
 		return code;
 	}
-	if ((code = sync_wait_inactive(r, s.deadline, "stop")) == 0) {
+	if ((code = sync_wait_inactive(r, "stop")) == 0) {
 		progress_clear();
 		printf("Synchronization stopped.\n");
 	}

@@ -89,10 +89,9 @@ struct remote;
 int	sync_info_get(struct remote *r, bool details, struct sync_info **info,
 	    struct err_msg *m);
 /*
- * Until nothing comes in any more, or deadline_ms of the loop; what: "stop" in
- * sentences.  Exit code.  Waits.
+ * Until nothing comes in any more, or the time of remote_set_deadline() is
+ * over; what: "stop" in sentences.  Exit code.  Waits.
  */
-int	sync_wait_inactive(struct remote *r, uint64_t deadline_ms,
-	    const char *what);
+int	sync_wait_inactive(struct remote *r, const char *what);
 
 #endif

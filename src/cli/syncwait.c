@@ -5,9 +5,8 @@
 #include "cli/progress.h"
 #include "cli/remote.h"
 #include "cli/syncinfo.h"
-#include "ev/loop.h"
 
-#define POLL_MS		500
+#define POLL_MS		200
 
 int
 sync_info_get(struct remote *r, bool details, struct sync_info **info,
@@ -22,7 +21,7 @@ sync_info_get(struct remote *r, bool details, struct sync_info **info,
 }
 
 int
-sync_wait_inactive(struct remote *r, uint64_t deadline_ms, const char *what)
+sync_wait_inactive(struct remote *r, const char *what)
 {
 	struct sync_info	*info;
 	struct err_msg		 m = { "" };
@@ -40,13 +39,14 @@ sync_wait_inactive(struct remote *r, uint64_t deadline_ms, const char *what)
 			sync_info_free(&info);
 			if (over)
 				return 0;
-		} else if (remote_is_temporary(err))
-			(void)str_copy(why, sizeof(why), m.text);
-		else
+		} else if (!remote_is_temporary(err))
 			return remote_fail(doing, err, &m);
-		progress_set("%s", why);
-		if (loop_now_ms(remote_loop(r)) >= deadline_ms)
+		/* What the end of the time has cut off says nothing. */
+		if (remote_time_left(r) == 0)
 			break;
+		if (err != 0)
+			(void)str_copy(why, sizeof(why), m.text);
+		progress_set("%s", why);
 		if ((err = remote_sleep(r, POLL_MS)) != 0)
 			return remote_fail(doing, err, &m);
 	}

@@ -342,17 +342,6 @@ incoming_workers_stop(struct control_incoming *in)
 	stop_worker(in, &in->link);
 }
 
-int
-incoming_workers_wait(struct control_incoming *in, uint64_t ms)
-{
-	uint64_t	 deadline = loop_now_ms(in->c->loop) + ms;
-
-	while (in->leaving > 0 && !in->ended)
-		if (fiber_cond_wait_until(&in->stopped, deadline) != 0)
-			return ERR_TIMEOUT;
-	return in->ended ? ERR_CANCELLED : 0;
-}
-
 /* ---- state -------------------------------------------------------------- */
 
 void

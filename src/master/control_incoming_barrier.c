@@ -127,7 +127,7 @@ renew(void *arg)
 		if (ib->renewed_ms == 0)
 			continue;	/* not locked yet */
 		sent = ib_now(ib);
-		if (ib_lock(ib, NULL, &m) == 0) {
+		if (ib_lock(ib, &ib->renewing, NULL, &m) == 0) {
 			ib->renewed_ms = sent;
 			pause = RENEW_MS;
 		} else if (!ib_is_over(ib)) {
@@ -169,39 +169,63 @@ incoming_barrier_drop(struct control_incoming *in)
 	ib->dropped = true;
 	ib_forget(in);
 	incoming_compare_cancel(in);
+	incoming_ask_cancel(ib->asking);
+	incoming_ask_cancel(ib->renewing);
 	(void)fiber_cond_broadcast(&ib->wake);
 	release(ib);
 }
 
 /* ---- calls -------------------------------------------------------------- */
 
-/* Give the source its mode back, and wait for that.  Waits. */
+/*
+ * Give the source its mode back, and wait for that.  It goes on also when the
+ * time is over.  Waits.
+ */
 static int
 undo(struct incoming_barrier *ib, uint64_t ms, struct err_msg *m)
 {
-	uint64_t	 deadline = ib_now(ib) + ms;
-	int		 r, status;
+	uint64_t		 deadline = ib_now(ib) + ms;
+	struct incoming_ask	 q = { .method = "DELETE", .path = ib->path,
+				    .until_ms = deadline };
+	int			 r;
 
 	if (ib->b.step == BARRIER_DONE) {
-		r = ib_ask(ib, "DELETE", "", NULL, NULL, &status, m);
-		return r == 0 || status == 404 ? 0 : r;
+		r = ib->in->source == NULL ? 0 :
+		    incoming_source_call(ib->in->source, &q, NULL, m);
+		return r == 0 || q.status == 404 ? 0 : r;
 	}
-	ib->abort = true;
-	incoming_compare_cancel(ib->in);
-	(void)fiber_cond_broadcast(&ib->wake);
+	if (!ib->abort) {
+		ib->abort = true;
+		incoming_compare_cancel(ib->in);
+		incoming_ask_cancel(ib->asking);
+		incoming_ask_cancel(ib->renewing);
+		(void)fiber_cond_broadcast(&ib->wake);
+	}
 	while (!ib_is_over(ib) && ib->b.step != BARRIER_FAILED)
 		if (fiber_cond_wait_until(&ib->wake, deadline) != 0)
 			return err_set(m, ERR_TIMEOUT, "the source has not "
-			    "got its mode back yet: %.200s; it does so itself "
-			    "when the lease of %d s ends", ib->b.waits_for,
-			    BARRIER_LEASE_MS / 1000);
+			    "got its mode back yet%s%.200s; it does so itself "
+			    "when the lease of %d s ends",
+			    ib->b.waits_for[0] != '\0' ? ": " : "",
+			    ib->b.waits_for, BARRIER_LEASE_MS / 1000);
 	return 0;
 }
 
-static int
-wait_locked(struct incoming_barrier *ib, struct json_object **out)
+/* {"timeout":ns}, of ours: how long the caller waits; at most ms. */
+static uint64_t
+patience_of(struct control_call *call, uint64_t ms)
 {
-	uint64_t	 deadline = ib_now(ib) + LOCK_WAIT_MS;
+	struct json_object	*o = control_body(call);
+	int64_t			 ns = json_int_or(o, "timeout", 0);
+
+	json_object_put(o);
+	return ns > 0 ? MIN(ms, (uint64_t)ns / 1000000) : ms;
+}
+
+static int
+wait_locked(struct incoming_barrier *ib, uint64_t deadline,
+    struct json_object **out)
+{
 	struct err_msg	 m = { "" };
 	char		 why[256];
 
@@ -212,10 +236,10 @@ wait_locked(struct incoming_barrier *ib, struct json_object **out)
 		return control_say(out, 503, "cancelled: service "
 		    "unavailable");
 	if (ib->b.step == BARRIER_LOCK) {
-		(void)str_copy(why, sizeof(why), ib->b.waits_for);
-		(void)undo(ib, ABORT_WAIT_MS, &m);
-		return control_say(out, 412, "the source cannot be made "
-		    "read-only: %s: precondition failed", why);
+		(void)str_copy(why, sizeof(why), barrier_waits_for(&ib->b));
+		(void)undo(ib, 0, &m);
+		return control_say(out, 412, "the barrier waits for %s: "
+		    "precondition failed", why);
 	}
 	if (ib->b.step == BARRIER_UNDO || ib->b.step == BARRIER_FAILED)
 		return control_say(out, 412, "%s: precondition failed",
@@ -229,7 +253,9 @@ control_incoming_post_barrier(struct control_call *call,
 {
 	struct control_incoming	*in;
 	struct incoming_barrier	*ib;
-	int			 status;
+	struct err_msg		 m = { "" };
+	uint64_t		 until;
+	int			 status, r = 0;
 
 	if ((in = incoming_of(call, out, &status)) == NULL)
 		return status;
@@ -240,13 +266,25 @@ control_incoming_post_barrier(struct control_call *call,
 		incoming_release(&in);
 		return status;
 	}
-	if (in->barrier != NULL && (in->barrier->b.step == BARRIER_FAILED ||
-	    in->barrier->abort))
+	until = loop_now_ms(in->c->loop) + patience_of(call, LOCK_WAIT_MS);
+	/* A word that unlocks must not come behind one that locks. */
+	if (in->barrier != NULL && in->barrier->abort) {
+		ib = in->barrier;
+		ib->refs++;
+		r = undo(ib, until - loop_now_ms(in->c->loop), &m);
+		release(ib);
+	}
+	if (in->barrier != NULL && in->barrier->b.step == BARRIER_FAILED)
 		incoming_barrier_drop(in);
-	ib = in->barrier != NULL ? in->barrier : start(in);
-	ib->refs++;
-	status = wait_locked(ib, out);
-	release(ib);
+	if (r != 0 || in->ended || !in->active)
+		status = control_say(out, 412, "%s: precondition failed",
+		    r != 0 ? m.text : "cancelled");
+	else {
+		ib = in->barrier != NULL ? in->barrier : start(in);
+		ib->refs++;
+		status = wait_locked(ib, until, out);
+		release(ib);
+	}
 	incoming_release(&in);
 	return status;
 }
@@ -293,8 +331,8 @@ incoming_barrier_info(struct control_incoming *in)
 	o = json_object_new_object();
 	json_set_string(o, "step", barrier_step_name(ib->b.step));
 	json_set_uint(o, "rounds", ib->b.rounds);
-	if (ib->b.waits_for[0] != '\0')
-		json_set_string(o, "waits_for", ib->b.waits_for);
+	if (*barrier_waits_for(&ib->b) != '\0')
+		json_set_string(o, "waits_for", barrier_waits_for(&ib->b));
 	if (ib->b.failed[0] != '\0')
 		json_set_string(o, "failed", ib->b.failed);
 	return o;
@@ -339,9 +377,9 @@ control_incoming_delete_barrier(struct control_call *call,
 		return status;
 	if ((ib = in->barrier) != NULL) {
 		ib->refs++;
-		if (undo(ib, ABORT_WAIT_MS, &m) != 0)
-			status = control_say(out, 503, "%s: service "
-			    "unavailable", m.text);
+		if (undo(ib, patience_of(call, ABORT_WAIT_MS), &m) != 0)
+			status = control_say(out, 412, "%s: precondition "
+			    "failed", m.text);
 		else if (in->barrier == ib)
 			incoming_barrier_drop(in);
 		release(ib);

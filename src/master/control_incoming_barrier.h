@@ -20,6 +20,7 @@ struct incoming_barrier {
 	uint64_t		 renewed_ms;
 	struct fiber_cond	 wake;		/* either fiber, and waiters */
 	char			*path;		/* at the source */
+	struct incoming_ask	*asking, *renewing;	/* now, or NULL */
 	/* Of the present round. */
 	uint64_t		 plan;
 	uint64_t		 marks_us;	/* the source's clock then */
@@ -53,7 +54,8 @@ int	ib_ask(struct incoming_barrier *ib, const char *method,
 	    const char *tail, const char *body, struct json_object **out,
 	    int *status, struct err_msg *m);
 /* Make the source read-only, or keep it so.  Waits. */
-int	ib_lock(struct incoming_barrier *ib, int *status, struct err_msg *m);
+int	ib_lock(struct incoming_barrier *ib, struct incoming_ask **asking,
+	    int *status, struct err_msg *m);
 /* Nothing is known of any shard. */
 void	ib_forget(struct control_incoming *in);
 

@@ -101,7 +101,8 @@ struct control_incoming {
 
 	struct incoming_barrier *barrier;	/* or NULL */
 	bool		 stopping;	/* its fiber runs */
-	struct fiber_cond stopped;
+	struct incoming_ask *telling;	/* ... and tells the source, or NULL */
+	struct fiber_cond stopped;	/* some of it, all, or it became urgent */
 	size_t		 leaving;	/* workers that were told to stop */
 };
 
@@ -121,12 +122,11 @@ int	incoming_write(struct control_incoming *in, struct agency_trx *t,
 void	incoming_set_conf(struct control_incoming *in,
 	    struct json_object *conf, struct json_object *x);
 const char *incoming_source_id(const struct control_incoming *in);
-/* Workers of all kinds stop; wait with incoming_workers_wait(). */
+/* Workers of all kinds stop: in->leaving of them are still there, and each
+ * that is gone is told by in->stopped. */
 void	incoming_workers_stop(struct control_incoming *in);
 /* The target's inventory begins anew, with what x says now. */
 void	incoming_inventory_restart(struct control_incoming *in);
-/* 0 or ERR_TIMEOUT, ERR_CANCELLED.  Waits. */
-int	incoming_workers_wait(struct control_incoming *in, uint64_t ms);
 /* in->source from what is stored. */
 int	incoming_open_source(struct control_incoming *in, struct err_msg *m);
 /* The link has to know new endpoints or credentials. */
@@ -156,7 +156,9 @@ struct incoming_ask {
 	const char	*path;
 	const char	*body;		/* JSON or NULL */
 	uint32_t	 timeout_ms;	/* of one try; 0: 20 s */
+	uint64_t	 until_ms;	/* of all tries, of the loop; 0: none */
 	int		 status;	/* out: of the answer, 0: none */
+	struct incoming_waiting *waiting;	/* while one is under way */
 };
 /*
  * Ask them in turn until one answers with other than 5xx.  0 for 200, with the
@@ -165,6 +167,8 @@ struct incoming_ask {
  */
 int	incoming_source_call(struct incoming_source *s, struct incoming_ask *q,
 	    struct json_object **out, struct err_msg *m);
+/* Whoever waits for it gets ERR_CANCELLED; NULL, or nobody waits: nothing. */
+void	incoming_ask_cancel(struct incoming_ask *q);
 
 /* ---- control_incoming_pairs.c ------------------------------------------- */
 

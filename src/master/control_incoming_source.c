@@ -25,8 +25,8 @@
 #define TIMEOUT_MS		20000
 #define ANSWER_MAX_BYTES	((size_t)64 * 1024 * 1024)
 
-struct waiting {
-	struct waiting	*next;
+struct incoming_waiting {
+	struct incoming_waiting *next;
 	struct fiber	*fiber;
 	struct http_call *call;
 	bool		 done;
@@ -42,7 +42,7 @@ struct incoming_source {
 	size_t		 n, good;	/* good: answered last */
 	unsigned	 refs;
 	bool		 closed;
-	struct waiting	*waits;
+	struct incoming_waiting *waits;
 };
 
 /* ---- making ------------------------------------------------------------- */
@@ -170,25 +170,37 @@ release(struct incoming_source *s)
 	free(s);
 }
 
+static void
+cancel(struct incoming_waiting *w)
+{
+	if (w->done)
+		return;
+	http_call_cancel(&w->call);
+	w->done = true;
+	w->err = err_set(&w->msg, ERR_CANCELLED, "cancelled");
+	fiber_wake(w->fiber);
+}
+
+void
+incoming_ask_cancel(struct incoming_ask *q)
+{
+	if (q != NULL && q->waiting != NULL)
+		cancel(q->waiting);
+}
+
 /* Ends the calls under way, too. */
 void
 incoming_source_free(struct incoming_source **sp)
 {
 	struct incoming_source	*s = *sp;
-	struct waiting		*w;
+	struct incoming_waiting	*w;
 
 	*sp = NULL;
 	if (s == NULL)
 		return;
 	s->closed = true;
-	for (w = s->waits; w != NULL; w = w->next) {
-		if (w->done)
-			continue;
-		http_call_cancel(&w->call);
-		w->done = true;
-		w->err = err_set(&w->msg, ERR_CANCELLED, "cancelled");
-		fiber_wake(w->fiber);
-	}
+	for (w = s->waits; w != NULL; w = w->next)
+		cancel(w);
 	release(s);
 }
 
@@ -197,7 +209,7 @@ incoming_source_free(struct incoming_source **sp)
 static void
 on_done(void *arg, struct http_result *res)
 {
-	struct waiting	*w = arg;
+	struct incoming_waiting	*w = arg;
 
 	w->done = true;
 	w->call = NULL;
@@ -209,16 +221,29 @@ on_done(void *arg, struct http_result *res)
 	fiber_wake(w->fiber);
 }
 
+/* How long one try may take; 0: there is no time left. */
+static uint32_t
+time_for(const struct incoming_source *s, const struct incoming_ask *q)
+{
+	uint64_t	 now = loop_now_ms(s->loop);
+	uint32_t	 ms = q->timeout_ms == 0 ? TIMEOUT_MS : q->timeout_ms;
+
+	if (q->until_ms == 0)
+		return ms;
+	return now < q->until_ms ? (uint32_t)MIN(ms, q->until_ms - now) : 0;
+}
+
 static void
-ask_one(struct incoming_source *s, const struct incoming_ask *q,
-    const char *endpoint, struct waiting *w)
+ask_one(struct incoming_source *s, struct incoming_ask *q,
+    const char *endpoint, struct incoming_waiting *w)
 {
 	static const char *const  headers[] = {
 		"X-Allow-Forward-To-Leader: true", "Accept: application/json",
 		"Content-Type: application/json", NULL
 	};
 	struct http_call_opts	  o = HTTP_CALL_OPTS_INIT;
-	struct waiting		**p;
+	struct incoming_waiting	**p;
+	uint32_t		  ms = time_for(s, q);
 	char			 *url = xasprintf("%s%s", endpoint, q->path);
 
 	memset(w, 0, sizeof(*w));
@@ -227,22 +252,28 @@ ask_one(struct incoming_source *s, const struct incoming_ask *q,
 	o.headers = headers;
 	o.body = q->body;
 	o.body_len = q->body == NULL ? 0 : strlen(q->body);
-	o.connect_timeout_ms = CONNECT_MS;
-	o.total_timeout_ms = q->timeout_ms == 0 ? TIMEOUT_MS : q->timeout_ms;
+	o.connect_timeout_ms = MIN(CONNECT_MS, MAX(ms, 1));
+	o.total_timeout_ms = MAX(ms, 1);
 	o.max_body_bytes = ANSWER_MAX_BYTES;
 	o.may_repeat = true;
 	o.on_done = on_done;
 	o.arg = w;
 	w->fiber = fiber_self();
-	w->err = s->closed ? err_set(&w->msg, ERR_CANCELLED, "cancelled") :
-	    http_client_start(s->client, &o, &w->call, &w->msg);
+	if (s->closed)
+		w->err = err_set(&w->msg, ERR_CANCELLED, "cancelled");
+	else if (ms == 0)
+		w->err = err_set(&w->msg, ERR_TIMEOUT, "not in time");
+	else
+		w->err = http_client_start(s->client, &o, &w->call, &w->msg);
 	free(url);
 	if (w->err != 0)
 		return;
 	w->next = s->waits;
 	s->waits = w;
+	q->waiting = w;
 	while (!w->done)
 		fiber_suspend();
+	q->waiting = NULL;
 	for (p = &s->waits; *p != w; p = &(*p)->next)
 		;
 	*p = w->next;
@@ -250,7 +281,7 @@ ask_one(struct incoming_source *s, const struct incoming_ask *q,
 
 /* The words of an answer that says no. */
 static int
-refused(const struct waiting *w, const char *endpoint, struct err_msg *m)
+refused(const struct incoming_waiting *w, const char *endpoint, struct err_msg *m)
 {
 	struct json_object	*o = NULL;
 	const char		*text = "";
@@ -268,7 +299,7 @@ refused(const struct waiting *w, const char *endpoint, struct err_msg *m)
 }
 
 static int
-take_answer(const struct waiting *w, const char *endpoint,
+take_answer(const struct incoming_waiting *w, const char *endpoint,
     struct json_object **out, struct err_msg *m)
 {
 	struct err_msg	 why = { "" };
@@ -289,7 +320,7 @@ int
 incoming_source_call(struct incoming_source *s, struct incoming_ask *q,
     struct json_object **out, struct err_msg *m)
 {
-	struct waiting	*w = xcalloc(1, sizeof(*w));
+	struct incoming_waiting	*w = xcalloc(1, sizeof(*w));
 	const char	*endpoint;
 	size_t		 i, at, first = s->good;
 	int		 r = ERR_NOT_FOUND;

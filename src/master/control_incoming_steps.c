@@ -14,7 +14,9 @@
 #include "master/control_incoming_barrier.h"
 
 #define COMPARE_MS		((uint64_t)10 * 60 * 1000)
-#define COMPARE_PARALLEL	8
+/* As many as check sync: small ones wait for the next round of a tail
+ * together. */
+#define COMPARE_PARALLEL	32
 #define REPAIR_LEAST_MS		2000
 
 static enum barrier_event	note(struct incoming_barrier *,
@@ -43,20 +45,23 @@ number_at(struct json_object *o, const char *name)
 
 /* ---- what the source is asked ------------------------------------------- */
 
-int
-ib_ask(struct incoming_barrier *ib, const char *method, const char *tail,
-    const char *body, struct json_object **out, int *status,
-    struct err_msg *m)
+/* *asking is what ends it early, as long as it lasts. */
+static int
+ask(struct incoming_barrier *ib, const char *method, const char *tail,
+    const char *body, struct incoming_ask **asking, struct json_object **out,
+    int *status, struct err_msg *m)
 {
 	struct incoming_ask	 q = { .method = method, .body = body };
 	char			*path = xasprintf("%s%s", ib->path, tail);
 	int			 r;
 
 	q.path = path;
+	*asking = &q;
 	if (ib->in->source == NULL)
 		r = err_set(m, ERR_CANCELLED, "synchronization has ended");
 	else
 		r = incoming_source_call(ib->in->source, &q, out, m);
+	*asking = NULL;
 	if (status != NULL)
 		*status = q.status;
 	free(path);
@@ -64,15 +69,22 @@ ib_ask(struct incoming_barrier *ib, const char *method, const char *tail,
 }
 
 int
-ib_lock(struct incoming_barrier *ib, int *status, struct err_msg *m)
+ib_ask(struct incoming_barrier *ib, const char *method, const char *tail,
+    const char *body, struct json_object **out, int *status,
+    struct err_msg *m)
+{
+	return ask(ib, method, tail, body, &ib->asking, out, status, m);
+}
+
+int
+ib_lock(struct incoming_barrier *ib, struct incoming_ask **asking,
+    int *status, struct err_msg *m)
 {
 	char	 body[64];
-	int	 r;
 
 	snprintf(body, sizeof(body), "{\"lease_ms\":%d}", BARRIER_LEASE_MS);
 	ib->b.locked = true;	/* perhaps, even without an answer */
-	r = ib_ask(ib, "POST", "", body, NULL, status, m);
-	return r;
+	return ask(ib, "POST", "", body, asking, NULL, status, m);
 }
 
 static enum barrier_event
@@ -82,13 +94,14 @@ do_lock(struct incoming_barrier *ib)
 	struct err_msg	 m = { "" };
 	int		 r, status;
 
-	if ((r = ib_lock(ib, &status, &m)) == 0) {
+	if ((r = ib_lock(ib, &ib->asking, &status, &m)) == 0) {
 		ib->renewed_ms = sent;
 		return BARRIER_EV_OK;
 	}
 	if (r == ERR_HTTP && status < 500)
 		return note(ib, BARRIER_EV_ERROR, "%.250s", m.text);
-	return note(ib, BARRIER_EV_NOT_YET, "%.250s", m.text);
+	return note(ib, BARRIER_EV_NOT_YET, "the source to become read-only: "
+	    "%.200s", m.text);
 }
 
 static enum barrier_event

@@ -23,6 +23,8 @@
 #define FORCE_DEFAULT_MS	(2 * 60 * 1000)
 #define DRAIN_MS		30000
 #define ASK_MS			5000
+/* Shorter when there is little time: a part of it is for the source. */
+#define DRAIN_PART		2
 
 /* ---- the request -------------------------------------------------------- */
 
@@ -88,6 +90,9 @@ store_stop(struct control_incoming *in, struct json_object *stop,
 		in->state = in->stored = SHARD_STATE_CANCELLING;
 		/* Its lease at the source ends with DELETE, or by itself. */
 		incoming_barrier_drop(in);
+		/* Whoever is at it already may have to hurry now. */
+		incoming_ask_cancel(in->telling);
+		(void)fiber_cond_broadcast(&in->stopped);
 		incoming_wake(in);
 	}
 	return r;
@@ -167,18 +172,49 @@ control_incoming_stop(struct control_call *call, struct json_object **out)
 
 /* ---- doing it ----------------------------------------------------------- */
 
-/* With force there is an end to trying. */
-static bool
-may_try(const struct control_incoming *in)
+/* With force there is an end to trying: milliseconds until then. */
+static uint64_t
+time_left(const struct control_incoming *in)
 {
-	uint64_t	 deadline = 0;
+	uint64_t	 deadline = 0, now = clock_wall_us();
 
-	if (in->ended)
-		return false;
 	if (!json_bool_or(in->x, "stop.force", false))
-		return true;
+		return UINT64_MAX;
 	(void)json_want_uint(in->x, "stop.deadline_us", &deadline, NULL);
-	return clock_wall_us() < deadline;
+	return now < deadline ? (deadline - now) / 1000 : 0;
+}
+
+/* Processes end in order, as far as there is time. */
+static void
+drain(struct control_incoming *in)
+{
+	uint64_t	 began = loop_now_ms(in->c->loop), until;
+
+	while (in->leaving > 0 && !in->ended) {
+		until = began + DRAIN_MS;
+		if (time_left(in) / DRAIN_PART < DRAIN_MS)
+			until = MIN(until, loop_now_ms(in->c->loop) +
+			    time_left(in) / DRAIN_PART);
+		if (fiber_cond_wait_until(&in->stopped, until) != 0)
+			break;
+	}
+	if (in->leaving > 0 && !in->ended)
+		log_warning("some processes do not end; going on without "
+		    "them");
+}
+
+/* Until it is tried again; less when it became urgent. */
+static void
+wait_again(struct control_incoming *in, uint32_t ms)
+{
+	uint64_t	 until = loop_now_ms(in->c->loop) +
+			    MIN(ms, time_left(in));
+	bool		 urgent = json_bool_or(in->x, "stop.force", false);
+
+	while (!in->ended &&
+	    urgent == json_bool_or(in->x, "stop.force", false) &&
+	    fiber_cond_wait_until(&in->stopped, until) == 0)
+		;
 }
 
 /* The source lets go: holds, queues, processes, and its own state. */
@@ -191,6 +227,7 @@ tell_source(struct control_incoming *in)
 	struct err_msg		 m = { "" };
 	char			*id = url_encode(in->c->cluster_id), *path;
 	const char		*mode;
+	uint64_t		 left;
 	bool			 told = false;
 	int			 r = ERR_BAD_STATE;
 
@@ -200,7 +237,10 @@ tell_source(struct control_incoming *in)
 	q.path = path;
 	if (in->source == NULL)
 		(void)incoming_open_source(in, &m);
-	while (in->source != NULL && may_try(in)) {
+	in->telling = &q;
+	while (in->source != NULL && !in->ended && (left = time_left(in)) > 0) {
+		q.until_ms = left == UINT64_MAX ? 0 :
+		    loop_now_ms(in->c->loop) + left;
 		r = incoming_source_call(in->source, &q, NULL, &m);
 		if (r == 0 || q.status == 404) {
 			told = true;
@@ -208,11 +248,13 @@ tell_source(struct control_incoming *in)
 		}
 		if (in->ended)
 			break;
-		log_warning("the source was not told to end: %s; trying "
-		    "again", m.text);
-		(void)arango_sleep(&in->cancel, backoff_failed(&backoff,
+		if (r != ERR_CANCELLED)
+			log_warning("the source was not told to end: %s; "
+			    "trying again", m.text);
+		wait_again(in, backoff_failed(&backoff,
 		    loop_now_ms(in->c->loop)));
 	}
+	in->telling = NULL;
 	free(path);
 	free(id);
 	if (in->ended)
@@ -295,9 +337,7 @@ incoming_stop_run(void *arg)
 
 	if (in->running)
 		incoming_workers_stop(in);
-	if (incoming_workers_wait(in, DRAIN_MS) == ERR_TIMEOUT)
-		log_warning("some processes do not end; going on without "
-		    "them");
+	drain(in);
 	if (!in->ended)
 		tell_source(in);
 	if (!in->ended)

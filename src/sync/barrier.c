@@ -5,7 +5,7 @@
 
 #include "sync/barrier.h"
 
-#define AGAIN_MS	250
+#define AGAIN_MS	100
 
 #define E(from, event, next, action, again)				\
 	{ BARRIER_##from, BARRIER_EV_##event, BARRIER_##next,		\
@@ -141,12 +141,19 @@ edge_find(enum barrier_step from, enum barrier_event ev)
 	return NULL;
 }
 
+const char *
+barrier_waits_for(const struct barrier *b)
+{
+	if (b->waits_for[0] != '\0')
+		return b->waits_for;
+	return step_wants[b->step] != NULL ? step_wants[b->step] : "";
+}
+
 /* The sentence of a failure, made when it is decided to undo. */
 static void
 note_failure(struct barrier *b, enum barrier_event ev, const char *text)
 {
-	const char	*want = b->waits_for[0] != '\0' ? b->waits_for :
-			    step_wants[b->step];
+	const char	*want = barrier_waits_for(b);
 
 	switch (ev) {
 	case BARRIER_EV_TIMEOUT:
@@ -180,8 +187,10 @@ barrier_event(struct barrier *b, enum barrier_event ev, uint64_t now_ms,
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (e->next == BARRIER_UNDO && b->step != BARRIER_UNDO)
+	if (e->next == BARRIER_UNDO && b->step != BARRIER_UNDO) {
 		note_failure(b, ev, text);
+		b->waits_for[0] = '\0';
+	}
 	/* the request may have been executed even if nobody knows */
 	if (e->action == BARRIER_DO_LOCK)
 		b->locked = true;

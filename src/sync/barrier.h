@@ -96,6 +96,8 @@ int	barrier_event(struct barrier *b, enum barrier_event ev,
 	    __attribute__((format(printf, 5, 6)));
 /* The whole thing has taken too long: feed BARRIER_EV_TIMEOUT. */
 bool	barrier_is_due(const struct barrier *b, uint64_t now_ms);
+/* What it waits for now, in words; "" when it is over. */
+const char *barrier_waits_for(const struct barrier *b);
 const char *barrier_step_name(enum barrier_step s);
 const char *barrier_event_name(enum barrier_event e);
 const struct barrier_edge *barrier_edges(size_t *n);
