@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/mman.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -17,6 +19,32 @@
 #include "proc/proc.h"
 
 #define FLUSH_MS	1000
+
+/*
+ * One byte for all children of a supervisor: the first that sees its end says
+ * so for hundreds of others.  Without it everybody does.
+ */
+static volatile char	*orphans_told;
+
+void
+proc_child_prepare(void)
+{
+	void	*p;
+
+	if (orphans_told != NULL)
+		return;
+	p = mmap(NULL, sizeof(*orphans_told), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (p != MAP_FAILED)
+		orphans_told = p;
+}
+
+static bool
+is_first_orphan(void)
+{
+	return orphans_told == NULL ||
+	    !__atomic_test_and_set(orphans_told, __ATOMIC_SEQ_CST);
+}
 
 static void
 stop(struct proc_child *c, enum proc_stop_why why)
@@ -104,7 +132,12 @@ on_lost(struct peer *peer, int why, void *arg)
 {
 	struct proc_child	*c = arg;
 
-	log_warning("the supervisor is gone (%s); leaving", err_text(why));
+	if (is_first_orphan())
+		log_warning("the supervisor is gone (%s); its processes leave",
+		    err_text(why));
+	else
+		log_debug("the supervisor is gone (%s); leaving",
+		    err_text(why));
 	/* Whoever hangs on its way out is ended by the kernel. */
 	alarm(PROC_ORPHAN_KILL_MS / 1000);
 	stop(c, PROC_STOP_ORPHANED);

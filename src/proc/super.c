@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "ipc/messages.h"
+#include "proc/child_priv.h"
 #include "proc/proc.h"
 #include "proc/super_priv.h"
 
@@ -202,12 +203,13 @@ on_lost(struct peer *peer, int why, void *arg)
 
 static const struct peer_ops child_ops = { on_message, on_lost, NULL };
 
-static short
-peer_wants(void *arg)
+static void
+peer_wants(void *arg, short events)
 {
 	struct proc	*p = arg;
 
-	return peer_events(p->peer);
+	if (p->watch != NULL)
+		poll_fd_set(p->watch, events);
 }
 
 static void
@@ -254,7 +256,8 @@ proc_start(struct proc *p)
 	p->started_ms = clock_mono_ms();
 	p->peer = peer_new(sv[0], p->name, &child_ops, p);
 	peer_set_generation(p->peer, p->generation);
-	p->watch = poll_fd_new(s->ps, sv[0], peer_wants, peer_is_ready, p);
+	p->watch = poll_fd_new(s->ps, sv[0], 0, peer_is_ready, p);
+	peer_watch(p->peer, peer_wants, p);
 	enter(p, PROC_STARTING, p->end.ended ? "started again" : "started");
 	poll_timer_start(&p->timer, or_default(p->class->ready_ms,
 	    PROC_READY_MS));
@@ -614,6 +617,7 @@ super_new(const struct super_hooks *hooks, void *arg)
 	s->data_lock = -1;
 	s->tail = &s->procs;
 	poll_timer_init(&s->nag, s->ps, on_nag, s);
+	proc_child_prepare();
 	signal(SIGPIPE, SIG_IGN);
 	pollset_signal(s->ps, SIGCHLD, on_sigchld, s);
 	pollset_signal(s->ps, SIGTERM, on_term, s);

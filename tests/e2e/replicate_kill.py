@@ -59,17 +59,24 @@ def kill(side, title):
     return test
 
 
+def supervisor_lines(m):
+    with open(m.log, errors="replace") as f:
+        return sum("the supervisor is gone" in x for x in f)
+
+
 def kill_supervisor(side):
     def test(p):
         m = p.ma if side == "source" else p.mb
         with under_load(p, 99) as w:
             old = set(m.children().values())
+            told = supervisor_lines(m)
             m.kill_supervisor()
             m.start()
             wait_for(lambda: not (old & m.holders()), "the old children left", 15)
             n = w.taken
             wait_for(lambda: w.taken > n + 50, "writes go on", 30)
             w.stop()
+        assert supervisor_lines(m) == told + 1, "one process says it for all"
         p.wait_running(60)
         mark_arrives(p, f"{side} supervisor", 40)
         p.wait_equal(40)
