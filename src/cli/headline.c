@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/syncinfo.h"
+#include "json/get.h"
 
 /* What matters most comes first. */
 enum weight {
@@ -151,6 +152,25 @@ say_inactive(const struct sync_info *info, struct buf *out)
 	return W_NOTHING;
 }
 
+/*
+ * No room at that master.  With it "wait" is no advice, and what has failed
+ * may have failed for want of it.
+ */
+static void
+say_space(const struct sync_info *info, enum weight top, struct buf *out)
+{
+	const char	*text = json_string_or(info->root, "x.space.message",
+			    "");
+
+	if (*text == '\0')
+		return;
+	if (top == W_FINE || top == W_BUSY)
+		buf_reset(out);
+	else
+		buf_append_str(out, " ");
+	buf_append_str(out, text);
+}
+
 void
 sync_info_headline(const struct sync_info *info, struct buf *out)
 {
@@ -172,6 +192,7 @@ sync_info_headline(const struct sync_info *info, struct buf *out)
 			top = w;
 		}
 	}
+	say_space(info, top, &best);
 	buf_append(out, best.data, best.len);
 	buf_free(&best);
 	buf_free(&text);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "base/str.h"
 #include "cli/cli.h"
 #include "inventory/inventory.h"
 #include "link/link.h"
@@ -19,7 +20,9 @@
 #include "worker/worker.h"
 
 #define DATA_DIR_DEFAULT	"/var/lib/arangosync"
+#define QUOTA_MIN		((uint64_t)16 << 20)
 
+static int	check_quota(const char *value, struct err_msg *m);
 static int	run(const struct conf *c, void *context);
 
 static const char *const	levels[] = {
@@ -68,6 +71,11 @@ static const struct conf_option	options[] = {
 	  .min = 1024 * 1024, .max = INT64_MAX, .arg = "BYTES",
 	  .help = "Disk space of one shard's queue.  A shard that needs more "
 	      "is read again later from the log of its DB-server." },
+	{ .name = "mq.quota", .type = CONF_BYTES, .def = "0",
+	  .max = INT64_MAX, .arg = "BYTES", .check = check_quota,
+	  .help = "Disk space of all queues together.  Beyond it the shards "
+	      "with the largest queues wait until their targets have taken "
+	      "what is queued.  0: what the disk has." },
 	{ .name = "wal.max-hold-bytes", .type = CONF_BYTES, .def = "32GiB",
 	  .max = INT64_MAX, .arg = "BYTES",
 	  .help = "How much of its log a DB-server keeps for a target that "
@@ -126,6 +134,17 @@ const struct conf_command	cli_run_master = {
 	    "file again and reads certificates and secrets again; what cannot "
 	    "be used is reported and the old one kept."
 };
+
+/* Every queue has a segment of its own, which are of 1 MiB at least. */
+static int
+check_quota(const char *value, struct err_msg *m)
+{
+	uint64_t	 n;
+
+	if (str_to_bytes(value, &n) == 0 && n != 0 && n < QUOTA_MIN)
+		return err_set(m, ERR_RANGE, "must be 0 or at least 16MiB");
+	return 0;
+}
 
 /* Workers know nothing of the daemon's command line but this. */
 static int
@@ -245,6 +264,7 @@ run(const struct conf *c, void *context)
 		.max_hold_ms = (uint64_t)conf_duration_ms(c,
 		    "wal.max-hold-time"),
 		.channel_quota = conf_bytes(c, "mq.channel-quota"),
+		.queue_quota = conf_bytes(c, "mq.quota"),
 		.max_initial_sync = (uint32_t)conf_int(c,
 		    "worker.max-initial-sync-tasks"),
 		.settle_ms = (uint32_t)conf_duration_ms(c, "apply.settle"),

@@ -21,6 +21,7 @@
 #include "ipc/rules.h"
 #include "master/control.h"
 #include "master/control_outgoing.h"
+#include "master/control_space.h"
 #include "master/control_workers.h"
 
 #define SECRET_MAX_BYTES	4096
@@ -486,6 +487,7 @@ control_main(struct member *m)
 		.ttl_s = CONTROL_TTL_S
 	};
 	control_workers_init(c);
+	control_space_init(c);
 	c->lead_timer = loop_timer_new(c->loop, on_lead_timer, c);
 	loop_timer_start_periodic(c->lead_timer, CONTROL_LEASE_CHECK_MS);
 	member_on_connect(m, on_connect, c);

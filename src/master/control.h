@@ -41,6 +41,7 @@ struct control_incoming;
 struct loop_timer;
 struct control_outgoing;
 struct control_pool;
+struct control_space;
 struct control_watch;
 struct peer;
 
@@ -74,6 +75,7 @@ struct control {
 	/* Each of its own file; NULL before that has begun. */
 	struct control_pool *pool;	/* control_workers.c */
 	struct control_watch *watch;	/* control_topology.c */
+	struct control_space *space;	/* control_space.c */
 	struct control_outgoing *outgoing;	/* control_outgoing.c */
 	struct control_incoming *incoming;	/* control_incoming.c */
 	struct map	 sessions;	/* of api: target -> its hello (JSON) */

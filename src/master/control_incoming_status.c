@@ -13,6 +13,7 @@
 #include "json/get.h"
 #include "master/control_incoming_priv.h"
 #include "master/control_outgoing.h"
+#include "master/control_space.h"
 
 #define NEVER		"0001-01-01T00:00:00Z"
 #define NS_PER_US	1000
@@ -172,14 +173,13 @@ add_incoming(struct control_incoming *in, struct json_object *o, bool full)
 		json_set_uint(o, "shardsCount", in->nshards);
 		json_set_uint(o, "totalShardsCount", in->nshards);
 	}
-	json_set(o, "x", make_x(in));
 }
 
 int
 control_incoming_get(struct control_call *call, struct json_object **out)
 {
 	struct control_incoming	*in;
-	struct json_object	*list;
+	struct json_object	*list, *x;
 	char			*details = control_param(call, "details");
 	bool			 full;
 	int			 status;
@@ -190,6 +190,9 @@ control_incoming_get(struct control_call *call, struct json_object **out)
 		return status;
 	*out = json_object_new_object();
 	add_incoming(in, *out, full);
+	x = in->active ? make_x(in) : json_object_new_object();
+	json_set(x, "space", control_space_info(call->c));
+	json_set(*out, "x", x);
 	list = control_outgoing_info(call->c, full);
 	if (json_object_array_length(list) > 0)
 		json_set(*out, "outgoing", list);

@@ -550,6 +550,7 @@ on_tick(void *arg)
 			t->dirty = true;
 		t->stored_state = t->state;
 	}
+	outgoing_quota_tick(o);
 	outgoing_flush(o);
 	ask_version(o);
 }

@@ -10,6 +10,8 @@
 #define MASTER_CONTROL_OUTGOING_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "ipc/rules.h"
 #include "master/control.h"
@@ -28,6 +30,15 @@ bool	control_outgoing_has(const struct control *c, const char *cluster_id);
 /* Our datacenter as in GET /_api/sync/shards (product reference 3.4): {"id",
  * "databases"}; the caller's. */
 struct json_object *control_shards_of(const struct arango_topology *t);
+/* What the queues of all targets take of the disk (--mq.quota). */
+struct control_queues {
+	size_t		 targets;
+	uint64_t	 bytes, quota;	/* quota 0: none */
+	size_t		 stopped;	/* queues that wait for it */
+	bool		 over;
+};
+void	control_outgoing_queues(const struct control *c,
+	    struct control_queues *q);
 /* Append the tasks of the source's side to the list of GET /_api/task. */
 void	control_outgoing_tasks(struct control *c, struct json_object *list);
 

@@ -46,6 +46,7 @@ struct out_send {
 	uint64_t	 leader_changes;
 	uint64_t	 gone_ms;	/* not in the Plan since; 0: is */
 	bool		 remove;	/* its queue, when it has ended */
+	bool		 stop;		/* --mq.quota: it queues no more */
 	struct control_worker *worker;
 };
 
@@ -112,6 +113,7 @@ struct control_outgoing {
 	uint64_t	 asked_ms;
 	bool		 flushing;
 	uint64_t	 flushed_ms;
+	bool		 over_quota;	/* all queues together */
 };
 
 /* ---- control_outgoing.c ------------------------------------------------- */
@@ -166,6 +168,12 @@ void	outgoing_leader_free(void *leader);
 /* Name of a queue's directory (queue_channel_name()); false: it is none. */
 bool	outgoing_queue_parse(const char *name, uint64_t *cid,
 	    uint32_t *shard);
+
+/* ---- control_outgoing_quota.c ------------------------------------------- */
+
+void	outgoing_quota_tick(struct control_outgoing *o);
+/* It is connected (again): does it have to stop? */
+void	outgoing_quota_tell(struct out_send *x);
 
 /* ---- control_outgoing_api.c --------------------------------------------- */
 

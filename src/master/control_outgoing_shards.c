@@ -310,8 +310,15 @@ on_send_left(struct control_worker *w, bool asleep)
 		tail_say(tail, MSG_TAIL_ASLEEP, x->name.db, x->cuid);
 }
 
+static void
+on_send_connected(struct control_worker *w)
+{
+	outgoing_quota_tell(w->owner);
+}
+
 static const struct control_worker_ops	 send_ops = {
-	.left = on_send_left, .gone = on_send_gone
+	.connected = on_send_connected, .left = on_send_left,
+	.gone = on_send_gone
 };
 
 static void

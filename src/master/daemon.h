@@ -70,6 +70,7 @@ struct daemon_conf {
 	/* What a target that is away may cost (R3, R4); 0: no bound. */
 	uint64_t	 max_hold_bytes, max_hold_ms;	/* per DB-server */
 	uint64_t	 channel_quota;		/* bytes of one queue */
+	uint64_t	 queue_quota;		/* of all of them */
 	uint32_t	 max_initial_sync;	/* shards repaired at a time */
 	uint32_t	 settle_ms;		/* R14 */
 	uint64_t	 idle_ms;		/* then shards' processes leave

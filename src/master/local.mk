@@ -25,8 +25,11 @@ src_master_libmaster_a_SOURCES = \
 	src/master/control_outgoing_api.c \
 	src/master/control_outgoing_barrier.c \
 	src/master/control_outgoing_priv.h \
+	src/master/control_outgoing_quota.c \
 	src/master/control_outgoing_shards.c \
 	src/master/control_outgoing_store.c \
+	src/master/control_space.c \
+	src/master/control_space.h \
 	src/master/control_state.c \
 	src/master/control_topology.c \
 	src/master/control_topology.h \

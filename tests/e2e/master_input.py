@@ -111,6 +111,9 @@ def malformed_flags():
             "cluster_jwt__secret": ("",), "master_jwt__secret": ("",),
             "data_dir": ("",), "pid__file": ("",), "log_file": ("",),
             "mq_type": ("kafka", "", "Direct"),
+            "mq_quota": ("", "5", "15MiB", "-1", "much", "1e9",
+                         "99999999999999999999"),
+            "mq_channel__quota": ("", "5", "-1", "much"),
             "mq_direct__token__ttl": ("", "12", "forever", "1s", "-1h"),
             "worker_max__initial__sync__tasks": ("", "0", "many"),
             "log_level": ("loud", ""),
@@ -290,6 +293,7 @@ def accepted():
                     "log.file": [w.kit.path("odd.log")],
                     "mq.direct-token-ttl": ["12h"],
                     "worker.max-initial-sync-tasks": ["8"],
+                    "mq.quota": ["100GiB"], "mq.channel-quota": ["1MiB"],
                     "debug.profile": ["true"],
                     "master.endpoint": ["https://outside:8629", "https://b:8629"]})
     m.start()
