@@ -1,7 +1,8 @@
 # Tests.  Each folder has a local.mk of its own; unit programs mirror src.
 
 check_LIBRARIES += tests/lib/libtest.a
-tests_lib_libtest_a_SOURCES = tests/lib/unit.c tests/lib/unit.h
+tests_lib_libtest_a_SOURCES = tests/lib/unit.c tests/lib/unit.h \
+	tests/lib/garbage.c tests/lib/garbage.h
 
 UNIT_LIBS = tests/lib/libtest.a $(FOUNDATION_LIBS) $(EXTERNAL_LIBS) $(CUNIT_LIBS)
 

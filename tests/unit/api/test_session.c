@@ -13,6 +13,7 @@
 #include "ipc/codec.h"
 #include "ipc/messages.h"
 #include "ipc/peer.h"
+#include "garbage.h"
 #include "unit.h"
 
 #define SOURCE	"11111111-aaaa"
@@ -716,6 +717,53 @@ test_tellers(void)
 	end();
 }
 
+/* ---- garbage -------------------------------------------------------------------- */
+
+static void
+garbled_by(struct played *w, const char *name, unsigned class)
+{
+	struct garbage	 g = { .random = 3, .target = TARGET, .db = "db",
+			    .cuid = "c77/s3", .cid = 77 };
+	struct buf	 b = BUF_INIT;
+	uint16_t	 type;
+	uint32_t	 number;
+	unsigned	 i;
+
+	while (garbage_next(&g, &type, &number, &b)) {
+		if (w->p == NULL)
+			api_sessions_connect(a.sessions, name, class,
+			    play(w, name));
+		(void)peer_send(w->p, type, number, b.data, b.len);
+		for (i = 0; i < 4 && w->p != NULL; i++)
+			(void)loop_run_once(a.loop, 0);
+	}
+	buf_free(&b);
+	peer_free(&w->p);
+	turn(20);
+}
+
+/* The same conversation as ever, while processes of our own say anything. */
+static void
+test_garbage(void)
+{
+	begin();
+	open_all();
+	connect_send(&x, "db");
+	CU_ASSERT_EQUAL(subscribe_as(5, 1, "db"), 200);
+	TURN_UNTIL(has_got(&x, MSG_CH_SUBSCRIBE));
+	memset(&y, 0, sizeof(y));
+	memset(&tail, 0, sizeof(tail));
+	memset(&inventory, 0, sizeof(inventory));
+	garbled_by(&y, "send", DAEMON_SEND);
+	garbled_by(&tail, "tail P", DAEMON_TAIL);
+	garbled_by(&inventory, "inventory source", DAEMON_INVENTORY);
+	live.n = 0;
+	say(&x, MSG_CH_RECORD, 1, 100);
+	TURN_UNTIL(came(&live, MSG_CH_RECORD));
+	CU_ASSERT_EQUAL(live.channel, 5);
+	end();
+}
+
 UNIT_MAIN("session",
     { "who may begin a session, and where", test_hello },
     { "requests of a session, and its end", test_requests },
@@ -724,4 +772,5 @@ UNIT_MAIN("session",
     { "a channel, from being wanted to the death of its sender",
 	test_channel },
     { "bulk does not delay live", test_fair },
-    { "watermarks and structure", test_tellers })
+    { "watermarks and structure", test_tellers },
+    { "whatever a process of our own says, sessions go on", test_garbage })

@@ -19,6 +19,7 @@
 #include "ipc/messages.h"
 #include "ipc/peer.h"
 #include "master/control_workers.h"
+#include "garbage.h"
 #include "unit.h"
 
 #define LOG_MAX	32
@@ -429,6 +430,45 @@ test_lease(void)
 	end();
 }
 
+static void
+test_garbage(void)
+{
+	struct garbage		 g = GARBAGE_INIT;
+	struct control_worker	*w;
+	struct far		 far = { .peer = NULL };
+	struct buf		 b = BUF_INIT;
+	unsigned		 i, n = 0;
+	uint16_t		 type;
+	uint32_t		 id;
+
+	begin();
+	w = start("tail PRMR-1", "x");
+	say_state("tail PRMR-1", PROC_READY, sum("x"));
+	while (garbage_next(&g, &type, &id, &b)) {
+		if (far.peer == NULL)
+			control_workers_connected(&t.c, "tail PRMR-1",
+			    DAEMON_TAIL, ++n, far_open(&far));
+		far.n = t.boss.n = 0;
+		(void)peer_send(far.peer, type, id, b.data, b.len);
+		for (i = 0; i < 4 && far.peer != NULL; i++)
+			(void)loop_run_once(t.c.loop, 0);
+	}
+	CU_ASSERT_TRUE(n > 1000);
+	if (far.peer == NULL)
+		control_workers_connected(&t.c, "tail PRMR-1", DAEMON_TAIL,
+		    ++n, far_open(&far));
+	buf_reset(&b);
+	put_str(&b, "{\"state\":\"running\"}");
+	(void)peer_send_buf(far.peer, MSG_WORKER_STATUS, 0, &b);
+	turn();
+	CU_ASSERT_STRING_EQUAL(control_worker_word(w, "state"), "running");
+	control_workers_end(&t.c);
+	turn();
+	peer_free(&far.peer);
+	buf_free(&b);
+	end();
+}
+
 UNIT_MAIN("workers",
     { "a worker starts, gets its token, reports, stops", test_life },
     { "a name is free when its process is down", test_name_again },
@@ -436,4 +476,5 @@ UNIT_MAIN("workers",
     { "what an earlier control left goes on if it is as wanted",
       test_strangers },
     { "who cannot be started is tried again after a while", test_not_forked },
-    { "without the lease there are no workers", test_lease })
+    { "without the lease there are no workers", test_lease },
+    { "whatever a worker says, control goes on", test_garbage })

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/fsx.h"
 #include "base/log.h"
+#include "garbage.h"
 #include "far_end.h"
 
 #define EXPECT_MS	10000
@@ -62,6 +63,11 @@ on_message(struct peer *p, const struct frame *fr, void *arg)
 	default:
 		break;
 	}
+	if (f->garbling) {
+		if (fr->type == MSG_CH_SUBSCRIBE)
+			f->sub = fr->id;
+		return 0;
+	}
 	n = xmalloc(sizeof(*n) + fr->len);
 	n->next = NULL;
 	n->type = fr->type;
@@ -75,8 +81,26 @@ on_message(struct peer *p, const struct frame *fr, void *arg)
 }
 
 static void
+forget(struct far_end *f, const struct peer *p)
+{
+	if (p == f->garbler)
+		f->garbler = NULL;
+	if (p == f->control)
+		f->control = NULL;
+	if (p == f->link)
+		f->link = NULL;
+}
+
+static void
 on_lost(struct peer *p, int why, void *arg)
 {
+	struct far_end	*f = arg;
+
+	if (p == f->garbler || f->garbling) {
+		forget(f, p);
+		peer_free(&p);
+		return;
+	}
 	far_fail("%s: the connection is lost: %s", peer_name(p),
 	    err_text(why));
 }
@@ -175,6 +199,9 @@ far_target(struct far_end *f, const struct fake_shard *to, const char *server,
 	snprintf(t.server, sizeof(t.server), "%s", server);
 	snprintf(t.url, sizeof(t.url), "%s", to->url);
 	t.reboot_id = reboot_id;
+	t.ncopies = 1;
+	snprintf(t.copies[0].server, sizeof(t.copies[0].server), "PRMR-other");
+	t.copies[0].reboot_id = 1;
 	worker_target_put(&b, &t);
 	far_control(f, MSG_WORKER_TARGET, &b);
 }
@@ -410,13 +437,47 @@ socket_to(struct far_end *f, const char *name, bool connect)
 
 /* Both ends are there once the process has asked for them. */
 static void
+connect_each(struct far_end *f)
+{
+	f->control = socket_to(f, "control", true);
+	f->link = socket_to(f, "link source", true);
+}
+
+static void
 connect_both(void *arg)
 {
 	struct far_end	*f = arg;
 
-	f->control = socket_to(f, "control", true);
-	f->link = socket_to(f, "link source", true);
+	connect_each(f);
 	fiber_spawn(f->loop, script, f);
+}
+
+void
+far_garble(struct far_end *f, const char *name)
+{
+	struct garbage	 g = GARBAGE_INIT;
+	struct buf	 b = BUF_INIT;
+	uint16_t	 type;
+	uint32_t	 id;
+	int		 i;
+
+	f->garbling = true;
+	while (garbage_next(&g, &type, &id, &b)) {
+		g.id = f->sub;
+		if (f->garbler == NULL)
+			f->garbler = socket_to(f, name, true);
+		(void)peer_send(f->garbler, type, id, b.data, b.len);
+		/* turns of the loop */
+		for (i = 0; i < 4 && f->garbler != NULL; i++)
+			fiber_sleep_ms(0);
+	}
+	buf_free(&b);
+	peer_free(&f->garbler);
+	peer_free(&f->control);
+	peer_free(&f->link);
+	fiber_sleep_ms(20);
+	f->garbling = false;
+	connect_each(f);
 }
 
 static void

@@ -37,6 +37,8 @@ struct far_end {
 	bool		 stalled;
 	char		 status[4096];
 	unsigned int	 downs;		/* messages that it was given of link */
+	struct peer	*garbler;	/* may be lost */
+	bool		 garbling;	/* all of them may be */
 	void		(*script)(struct far_end *);
 };
 
@@ -98,5 +100,9 @@ void	far_op_lines(struct far_end *f, const char *before, const char *lines,
 	    const char *after, uint64_t tick);
 /* Answer a FETCH: documents, or NULL for what is gone; as many as keys. */
 void	far_docs(struct far_end *f, const char *const *docs, size_t n);
+
+/* Everything that nobody should send (garbage.h), each over a connection of this
+ * name; then all connections are made anew. */
+void	far_garble(struct far_end *f, const char *name);
 
 #endif

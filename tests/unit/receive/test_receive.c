@@ -251,6 +251,19 @@ survives_troubles(struct far_end *f)
 	far_skip(f, MSG_CH_VERIFY);
 }
 
+/* One that was no copy when the shard was written to may have anything. */
+static void
+doubts_strangers(struct far_end *f)
+{
+	far_start_empty(f);
+	far_ops(f, "i 110 a 1", 110);
+	far_until(f, holds(f, "a:1"), "applied");
+	far_target(f, &f->other, "PRMR-stranger", 1);
+	far_skip(f, MSG_WORKER_PLACE_REQ);
+	far_control(f, MSG_WORKER_PLACE_ANS, NULL);
+	far_skip(f, MSG_CH_VERIFY);
+}
+
 static void
 refuses_rubbish(struct far_end *f)
 {
@@ -444,6 +457,7 @@ SCENARIO(copies_and_follows)
 SCENARIO(repairs)
 SCENARIO(repair_interrupted)
 SCENARIO(survives_troubles)
+SCENARIO(doubts_strangers)
 SCENARIO(refuses_rubbish)
 SCENARIO(owes)
 SCENARIO(drops_foreign_index)
@@ -455,6 +469,7 @@ UNIT_MAIN("receive",
     { "a shard with documents is made the same", test_repairs },
     { "a repair that broke off begins anew", test_repair_interrupted },
     { "troubles of the target are outlived", test_survives_troubles },
+    { "a leader that was no copy is compared", test_doubts_strangers },
     { "rubbish of the source is refused", test_refuses_rubbish },
     { "what was in the way is owed and fetched", test_owes },
     { "an index that the source has not is dropped",

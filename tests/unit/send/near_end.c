@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "http/server.h"
 #include "json/scan.h"
+#include "garbage.h"
 #include "near_end.h"
 
 #define EXPECT_MS	10000
@@ -184,7 +185,7 @@ by_the_way(struct near_end *f, struct peer *p, const struct frame *fr)
 		return get_bool(&m, &f->blocked) == 0;
 	case MSG_CH_QUEUED:
 		near_check(get_u64(&m, &f->queued) == 0);
-		near_check(peer_send(f->api, MSG_SEND_NOTED, 0, fr->payload,
+		near_check(peer_send(p, MSG_SEND_NOTED, 0, fr->payload,
 		    fr->len) == 0);
 		f->ups++;
 		return true;
@@ -206,6 +207,8 @@ on_message(struct peer *p, const struct frame *fr, void *arg)
 
 	if (by_the_way(f, p, fr))
 		return 0;
+	if (f->garbling)
+		return 0;
 	n = xmalloc(sizeof(*n) + fr->len);
 	n->next = NULL;
 	n->type = fr->type;
@@ -220,8 +223,28 @@ on_message(struct peer *p, const struct frame *fr, void *arg)
 }
 
 static void
+forget(struct near_end *f, const struct peer *p)
+{
+	if (p == f->garbler)
+		f->garbler = NULL;
+	if (p == f->control)
+		f->control = NULL;
+	if (p == f->tail)
+		f->tail = NULL;
+	if (p == f->api)
+		f->api = NULL;
+}
+
+static void
 on_lost(struct peer *p, int why, void *arg)
 {
+	struct near_end	*f = arg;
+
+	if (p == f->garbler || f->garbling) {
+		forget(f, p);
+		peer_free(&p);
+		return;
+	}
 	near_fail("%s: the connection is lost: %s", peer_name(p),
 	    err_text(why));
 }
@@ -549,14 +572,49 @@ socket_to(struct near_end *f, const char *name, bool connect)
 }
 
 static void
+connect_each(struct near_end *f)
+{
+	f->control = socket_to(f, "control", true);
+	f->tail = socket_to(f, "tail PRMR-1 to there", true);
+	f->api = socket_to(f, "api", true);
+}
+
+static void
 connect_all(void *arg)
 {
 	struct near_end	*f = arg;
 
-	f->control = socket_to(f, "control", true);
-	f->tail = socket_to(f, "tail PRMR-1 to there", true);
-	f->api = socket_to(f, "api", true);
+	connect_each(f);
 	fiber_spawn(f->loop, script, f);
+}
+
+void
+near_garble(struct near_end *f, const char *name)
+{
+	struct garbage	 g = GARBAGE_INIT;
+	struct buf	 b = BUF_INIT;
+	uint16_t	 type;
+	uint32_t	 id;
+	int		 i;
+
+	f->garbling = true;
+	while (garbage_next(&g, &type, &id, &b)) {
+		g.id = f->sub;
+		if (f->garbler == NULL)
+			f->garbler = socket_to(f, name, true);
+		(void)peer_send(f->garbler, type, id, b.data, b.len);
+		/* turns of the loop */
+		for (i = 0; i < 4 && f->garbler != NULL; i++)
+			fiber_sleep_ms(0);
+	}
+	buf_free(&b);
+	peer_free(&f->garbler);
+	peer_free(&f->control);
+	peer_free(&f->tail);
+	peer_free(&f->api);
+	fiber_sleep_ms(20);
+	f->garbling = false;
+	connect_each(f);
 }
 
 void

@@ -35,6 +35,8 @@ struct near_end {
 	struct fiber_cond came;
 	uint32_t	 sub;
 	uint64_t	 ups;		/* messages that it was given of api */
+	struct peer	*garbler;	/* may be lost */
+	bool		 garbling;	/* all of them may be */
 	void		(*script)(struct near_end *);
 	/* what it has said by the way */
 	uint64_t	 noted, durable, queued;
@@ -111,5 +113,9 @@ void	near_start_empty(struct near_end *f, uint64_t join, uint64_t cut);
 void	near_closed(struct near_end *f, const char *has);
 /* The tail dies and is there again. */
 void	near_tail_again(struct near_end *f);
+
+/* Everything that nobody should send (garbage.h), each over a connection of this
+ * name; then all connections are made anew. */
+void	near_garble(struct near_end *f, const char *name);
 
 #endif
