@@ -109,6 +109,38 @@ incoming_count(const struct control_incoming *in, enum shard_state state)
 
 /* ---- where a receive writes --------------------------------------------- */
 
+/* Who may lead the shard next. */
+static void
+find_copies(const struct topo_shard *shard, const struct arango_topology *t,
+    struct worker_target *wt)
+{
+	const struct topo_server	*server;
+	struct worker_copy		*copy;
+	size_t				 i;
+
+	for (i = 0; i < shard->ncurrent &&
+	    wt->ncopies < WORKER_COPIES_MAX; i++) {
+		server = arango_topology_server(t, shard->current[i]);
+		if (server == NULL || strcmp(server->id, shard->leader) == 0)
+			continue;
+		copy = &wt->copies[wt->ncopies++];
+		(void)str_copy(copy->server, sizeof(copy->server), server->id);
+		copy->reboot_id = server->reboot_id;
+	}
+}
+
+static bool
+same_copies(const struct worker_target *a, const struct worker_target *b)
+{
+	uint32_t	 i;
+
+	for (i = 0; i < a->ncopies && i < b->ncopies; i++)
+		if (strcmp(a->copies[i].server, b->copies[i].server) != 0 ||
+		    a->copies[i].reboot_id != b->copies[i].reboot_id)
+			return false;
+	return a->ncopies == b->ncopies;
+}
+
 static void
 find_target(const struct incoming_shard *s, struct arango_topology *t,
     struct worker_target *wt)
@@ -137,6 +169,7 @@ find_target(const struct incoming_shard *s, struct arango_topology *t,
 	(void)str_copy(wt->server, sizeof(wt->server), shard->leader);
 	(void)str_copy(wt->url, sizeof(wt->url), as->url);
 	wt->reboot_id = server->reboot_id;
+	find_copies(shard, t, wt);
 }
 
 static bool
@@ -145,7 +178,7 @@ same_target(const struct worker_target *a, const struct worker_target *b)
 	return strcmp(a->cid, b->cid) == 0 && strcmp(a->coll, b->coll) == 0 &&
 	    strcmp(a->shard, b->shard) == 0 &&
 	    strcmp(a->server, b->server) == 0 && strcmp(a->url, b->url) == 0 &&
-	    a->reboot_id == b->reboot_id;
+	    a->reboot_id == b->reboot_id && same_copies(a, b);
 }
 
 static void

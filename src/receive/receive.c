@@ -295,6 +295,7 @@ target_is(struct receive *r, const struct worker_target *t)
 	struct worker_target	 old = r->target;
 	struct err_msg		 m;
 	bool			 moved;
+	uint32_t		 i;
 
 	r->target = *t;
 	if (t->server[0] == '\0')
@@ -312,8 +313,11 @@ target_is(struct receive *r, const struct worker_target *t)
 	if (commit_target_seen(r->commit, t->server, t->reboot_id)) {
 		r->target_moved = true;
 		receive_event(r, SHARD_EV_TARGET_REBOOTED, "%s of the target "
-		    "was started again", t->server);
+		    "was started again, or was no copy before", t->server);
 	}
+	for (i = 0; i < t->ncopies; i++)
+		commit_copy_seen(r->commit, t->copies[i].server,
+		    t->copies[i].reboot_id);
 	if (r->target_known && strcmp(old.cid, t->cid) != 0) {
 		r->target_moved = true;
 		receive_event(r, SHARD_EV_TARGET_GONE, "the collection is %s "

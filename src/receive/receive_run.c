@@ -201,7 +201,8 @@ must_verify(struct receive *r)
 	if (r->repair[0] != '\0')
 		return r->repair;
 	if (commit_is_frozen(r->commit))
-		return "a server of the target was started again";
+		return "a server of the target was started again, or leads now "
+		    "and was no copy before";
 	if (commit_suspect_is_due(r->commit, loop_now_ms(r->loop)))
 		return "a request of unknown outcome may have come late";
 	return "";

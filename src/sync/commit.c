@@ -20,6 +20,7 @@ struct commit {
 	size_t		 prefix;	/* answered without a gap */
 	struct sync_pos	 applied, committed;
 	bool		 frozen;
+	bool		 led;		/* a leader was seen */
 	uint64_t	 suspect_ms;	/* compare from then on; UINT64_MAX */
 	struct map	 reboots;	/* server -> reboot id */
 };
@@ -180,20 +181,40 @@ commit_settling(const struct commit *c)
 	return c->n - commit_in_flight(c);
 }
 
+/* What was known of it; NULL: nothing, then it is remembered. */
+static uint64_t *
+reboot_known(struct commit *c, const char *server, uint64_t reboot_id)
+{
+	uint64_t	*known = map_get(&c->reboots, server), *new;
+
+	if (known == NULL) {
+		new = xcalloc(1, sizeof(*new));
+		*new = reboot_id;
+		map_put(&c->reboots, server, new);
+	}
+	return known;
+}
+
+void
+commit_copy_seen(struct commit *c, const char *server, uint64_t reboot_id)
+{
+	if (reboot_id != 0)
+		(void)reboot_known(c, server, reboot_id);
+}
+
 bool
 commit_target_seen(struct commit *c, const char *server, uint64_t reboot_id)
 {
-	uint64_t	*known = map_get(&c->reboots, server);
+	uint64_t	*known;
 	bool		 changed;
 
-	if (known == NULL) {
-		known = xcalloc(1, sizeof(*known));
-		*known = reboot_id;
-		map_put(&c->reboots, server, known);
+	if (reboot_id == 0)
 		return false;
-	}
-	changed = *known != reboot_id;
-	*known = reboot_id;
+	known = reboot_known(c, server, reboot_id);
+	changed = known == NULL ? c->led : *known != reboot_id;
+	if (known != NULL)
+		*known = reboot_id;
+	c->led = true;
 	if (changed)
 		c->frozen = true;
 	return changed;

@@ -6,7 +6,8 @@
  * when it was answered, and *committed*, that is, the source may forget it,
  * when it was answered at least `settle` ago and everything before it was
  * too.  When a DB-server of the target restarts, what it had answered may be
- * lost: nothing commits until the shard was compared.
+ * lost, also when it comes to lead only afterwards: nothing commits until the
+ * shard was compared.
  *
  * Batches have numbers of the caller, rising; a batch is put in before it is
  * sent.  Times are monotonic ms.
@@ -57,9 +58,17 @@ size_t	commit_settling(const struct commit *c);
 
 /*
  * The reboot id of the DB-server that leads the target shard, as looked at
- * now.  true: it has changed, nothing commits until commit_compared().
+ * now (0: not known).  true: it has changed, or another server led before and
+ * this one was not known as a copy; nothing commits until commit_compared().
  */
 bool	commit_target_seen(struct commit *c, const char *server,
+	    uint64_t reboot_id);
+/*
+ * A DB-server with a copy that is in sync.  Only the first look counts: one
+ * that was started again since may have lost what it had taken from the leader,
+ * which tells when it leads itself.
+ */
+void	commit_copy_seen(struct commit *c, const char *server,
 	    uint64_t reboot_id);
 bool	commit_is_frozen(const struct commit *c);
 /* Must the shard be compared because of an unknown outcome? */

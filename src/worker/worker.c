@@ -354,18 +354,26 @@ worker_say_left(struct worker *w, bool left)
 void
 worker_target_put(struct buf *b, const struct worker_target *t)
 {
+	uint32_t	 i;
+
 	put_str(b, t->cid);
 	put_str(b, t->coll);
 	put_str(b, t->shard);
 	put_str(b, t->server);
 	put_str(b, t->url);
 	put_u64(b, t->reboot_id);
+	put_u32(b, t->ncopies);
+	for (i = 0; i < t->ncopies; i++) {
+		put_str(b, t->copies[i].server);
+		put_u64(b, t->copies[i].reboot_id);
+	}
 }
 
 int
 worker_target_get(struct rbuf *m, struct worker_target *t)
 {
-	int	 r;
+	uint32_t	 i;
+	int		 r;
 
 	memset(t, 0, sizeof(*t));
 	if ((r = get_str(m, t->cid, sizeof(t->cid))) != 0 ||
@@ -373,7 +381,15 @@ worker_target_get(struct rbuf *m, struct worker_target *t)
 	    (r = get_str(m, t->shard, sizeof(t->shard))) != 0 ||
 	    (r = get_str(m, t->server, sizeof(t->server))) != 0 ||
 	    (r = get_str(m, t->url, sizeof(t->url))) != 0 ||
-	    (r = get_u64(m, &t->reboot_id)) != 0)
+	    (r = get_u64(m, &t->reboot_id)) != 0 ||
+	    (r = get_u32(m, &t->ncopies)) != 0)
 		return r;
+	if (t->ncopies > WORKER_COPIES_MAX)
+		return ERR_RANGE;
+	for (i = 0; i < t->ncopies; i++)
+		if ((r = get_str(m, t->copies[i].server,
+		    sizeof(t->copies[i].server))) != 0 ||
+		    (r = get_u64(m, &t->copies[i].reboot_id)) != 0)
+			return r;
 	return get_end(m);
 }

@@ -106,6 +106,14 @@ void	worker_say_left(struct worker *w, bool left);
 
 /* ---- a place of the target (MSG_WORKER_TARGET) --------------------------- */
 
+#define WORKER_COPIES_MAX	8	/* of more, the first ones */
+
+/* A DB-server with a copy that is in sync. */
+struct worker_copy {
+	char		 server[POS_SERVER_SIZE];
+	uint64_t	 reboot_id;
+};
+
 /* Where a receive writes.  server "" : nobody leads just now. */
 struct worker_target {
 	char		 cid[24];		/* of the target's collection */
@@ -114,6 +122,9 @@ struct worker_target {
 	char		 server[POS_SERVER_SIZE];
 	char		 url[256];
 	uint64_t	 reboot_id;
+	/* Who may lead next, and since which start (R14). */
+	uint32_t	 ncopies;
+	struct worker_copy copies[WORKER_COPIES_MAX];
 };
 void	worker_target_put(struct buf *b, const struct worker_target *t);
 int	worker_target_get(struct rbuf *m, struct worker_target *t);

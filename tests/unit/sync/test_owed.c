@@ -320,6 +320,7 @@ test_reboot(void)
 	struct commit	*c = commit_new(2000, COMMIT_SUSPECT_MS);
 
 	CU_ASSERT_FALSE(commit_target_seen(c, "T1", 5));
+	commit_copy_seen(c, "T2", 9);
 	CU_ASSERT_FALSE(commit_target_seen(c, "T2", 9));
 	CU_ASSERT_FALSE(commit_target_seen(c, "T1", 5));
 	send_batch(c, 1);
@@ -333,6 +334,33 @@ test_reboot(void)
 	commit_compared(c, 50000);
 	CU_ASSERT_FALSE(commit_is_frozen(c));
 	CU_ASSERT_EQUAL(tick_of(commit_committed(c, 100000)), 10);
+	commit_free(&c);
+}
+
+/* Who leads next has taken what it was given only if it has run since. */
+static void
+test_other_leader(void)
+{
+	struct commit	*c = commit_new(2000, COMMIT_SUSPECT_MS);
+
+	CU_ASSERT_FALSE(commit_target_seen(c, "T1", 5));
+	commit_copy_seen(c, "T2", 9);
+	commit_copy_seen(c, "T3", 1);
+	commit_copy_seen(c, "T4", 0);
+	CU_ASSERT_FALSE(commit_target_seen(c, "T2", 9));
+	CU_ASSERT_FALSE(commit_is_frozen(c));
+	/* not known: as it was */
+	CU_ASSERT_FALSE(commit_target_seen(c, "T2", 0));
+	/* started again while it followed */
+	commit_copy_seen(c, "T3", 2);
+	CU_ASSERT_TRUE(commit_target_seen(c, "T3", 2));
+	CU_ASSERT_TRUE(commit_is_frozen(c));
+	commit_compared(c, 1000);
+	CU_ASSERT_FALSE(commit_target_seen(c, "T3", 2));
+	CU_ASSERT_FALSE(commit_is_frozen(c));
+	/* never seen as a copy */
+	CU_ASSERT_TRUE(commit_target_seen(c, "T4", 7));
+	CU_ASSERT_TRUE(commit_is_frozen(c));
 	commit_free(&c);
 }
 
@@ -390,6 +418,8 @@ UNIT_MAIN("owed",
     { "history is thrown away", test_compaction },
     { "commits follow the answered prefix, settled (R14)", test_settle },
     { "a reboot of the target freezes commits (R14)", test_reboot },
+    { "so does another leader that may have lost something",
+	test_other_leader },
     { "unknown outcomes are compared after 16 minutes (R16)",
 	test_suspect },
     { "many batches", test_many_batches })
