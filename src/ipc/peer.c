@@ -64,6 +64,10 @@ struct peer {
 	struct loop_fd		*watch;		/* when attached: */
 	struct loop		*loop;
 	struct loop_task	 resume;
+
+	void			(*events_fn)(void *, short);	/* or watched */
+	void			*events_arg;
+	short			 events;	/* as last told */
 };
 
 static void	peer_rewatch(struct peer *p);
@@ -97,10 +101,20 @@ peer_new(int fd, const char *name, const struct peer_ops *ops, void *arg)
 }
 
 static void
+tell_events(struct peer *p, short events)
+{
+	if (p->events_fn == NULL || events == p->events)
+		return;
+	p->events = events;
+	p->events_fn(p->events_arg, events);
+}
+
+static void
 close_connection(struct peer *p)
 {
 	size_t	 i;
 
+	tell_events(p, 0);
 	loop_fd_free(&p->watch);
 	if (p->loop != NULL)
 		loop_task_cancel(&p->resume);
@@ -165,12 +179,22 @@ peer_attach(struct peer *p, struct loop *loop)
 	return 0;
 }
 
-/* Tell the loop what we want; in a poll() loop peer_events() is asked. */
+void
+peer_watch(struct peer *p, void (*fn)(void *, short), void *arg)
+{
+	p->events_fn = fn;
+	p->events_arg = arg;
+	p->events = 0;
+	tell_events(p, peer_events(p));
+}
+
+/* Tell the loop what we want. */
 static void
 peer_rewatch(struct peer *p)
 {
 	short	 want;
 
+	tell_events(p, peer_events(p));
 	if (p->watch == NULL)
 		return;
 	want = peer_events(p);

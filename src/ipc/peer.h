@@ -3,8 +3,8 @@
  * one end of a pipe.
  *
  * A peer belongs to whoever drives it: peer_attach() puts it on an event loop
- * (children); a supervisor, which has no event library, asks peer_events()
- * and calls peer_handle() from its own poll().  Either way
+ * (children); a supervisor, which has no event library, is told by peer_watch()
+ * what to wait for and calls peer_handle() from its own loop.  Either way
  *
  * - each whole message is one call of message(); a negative return from there
  *   says that the message was bad and ends the connection;
@@ -106,6 +106,13 @@ void	peer_resume(struct peer *p);
 
 /* POLLIN and POLLOUT as wanted now; 0 when nothing is. */
 short	peer_events(const struct peer *p);
+/*
+ * For a loop that does not ask each time: fn is called now, and from then on
+ * whenever peer_events() has changed, at last with 0, before the descriptor is
+ * closed.  It may come from inside of any function of this file.
+ */
+void	peer_watch(struct peer *p, void (*fn)(void *arg, short events),
+	    void *arg);
 /* What poll() said.  The peer may be gone when this returns, if a callback
  * frees it. */
 void	peer_handle(struct peer *p, short revents);

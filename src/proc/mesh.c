@@ -1,4 +1,5 @@
 /* mesh.c - the supervisor's side of processes that talk to each other */
+#include <sys/queue.h>
 #include <sys/socket.h>
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "ipc/messages.h"
 #include "ipc/peer.h"
 #include "proc/mesh.h"
@@ -23,27 +25,48 @@ struct wanted_file {
 	void		*arg;
 };
 
+/* A name: who has it, and who wants to talk to that one, if there were one. */
+struct party {
+	struct slot	*slot;		/* or NULL */
+	LIST_HEAD(, wish) wishes;
+	char		 name[];
+};
+
+struct wish {
+	LIST_ENTRY(wish) next;		/* of the party that is wanted */
+	struct slot	*slot;		/* who wants */
+	struct party	*party;
+};
+
 struct slot {
-	struct slot	*next;
+	TAILQ_ENTRY(slot) next;
+	TAILQ_ENTRY(slot) next_doomed;
 	struct mesh	*mesh;
 	struct proc	*proc;
+	struct party	*party;
 	size_t		 class;
 	bool		 fixed;		/* of the supervisor itself */
 	bool		 doomed;	/* forget it once it is down */
-	char		*peers[MESH_PEERS_MAX];
-	size_t		 npeers;
+	struct wish	*wishes;
+	size_t		 nwishes;
 	struct buf	 config;
 	uint32_t	 sum;		/* of what the process runs with */
 	struct wanted_file *files;
 };
 
+/*
+ * There may be thousands of members, and each starts, stops and dies many
+ * times: nothing here looks at all of them for one.
+ */
 struct mesh {
 	struct super	*super;
 	const struct mesh_class *classes;
 	struct proc_class *procs;	/* one for each class */
 	size_t		 nclasses;
 	void		*arg;
-	struct slot	*first;
+	TAILQ_HEAD(, slot) slots;
+	TAILQ_HEAD(, slot) doomed;
+	struct map	 parties;	/* by name */
 	char		*governor;
 	void		(*give_up)(void *, const char *);
 	void		*give_up_arg;
@@ -51,15 +74,67 @@ struct mesh {
 
 static void	slot_free(struct slot **);
 
+/* ---- names ----------------------------------------------------------------- */
+
+static struct party *
+party_of(struct mesh *m, const char *name)
+{
+	struct party	*y = map_get(&m->parties, name);
+	size_t		 n = strlen(name) + 1;
+
+	if (y != NULL)
+		return y;
+	y = xcalloc(1, sizeof(*y) + n);
+	LIST_INIT(&y->wishes);
+	memcpy(y->name, name, n);
+	map_put(&m->parties, name, y);
+	return y;
+}
+
+static void
+party_release(struct mesh *m, struct party *y)
+{
+	if (y->slot != NULL || !LIST_EMPTY(&y->wishes))
+		return;
+	(void)map_del(&m->parties, y->name);
+	free(y);
+}
+
 static struct slot *
 find(struct mesh *m, const char *name)
 {
-	struct slot	*s;
+	struct party	*y = map_get(&m->parties, name);
 
-	for (s = m->first; s != NULL; s = s->next)
-		if (strcmp(proc_name(s->proc), name) == 0)
-			return s;
-	return NULL;
+	return y == NULL ? NULL : y->slot;
+}
+
+static void
+forget_wishes(struct slot *s)
+{
+	struct wish	*w;
+
+	while (s->nwishes > 0) {
+		w = &s->wishes[--s->nwishes];
+		LIST_REMOVE(w, next);
+		party_release(s->mesh, w->party);
+	}
+	free(s->wishes);
+	s->wishes = NULL;
+}
+
+static void
+set_wishes(struct slot *s, const char *const *names, size_t n)
+{
+	struct wish	*w;
+
+	forget_wishes(s);
+	s->wishes = xcalloc(n == 0 ? 1 : n, sizeof(*s->wishes));
+	for (; s->nwishes < n; s->nwishes++) {
+		w = &s->wishes[s->nwishes];
+		w->slot = s;
+		w->party = party_of(s->mesh, names[s->nwishes]);
+		LIST_INSERT_HEAD(&w->party->wishes, w, next);
+	}
 }
 
 static bool
@@ -67,8 +142,8 @@ wants(const struct slot *a, const struct slot *b)
 {
 	size_t	 i;
 
-	for (i = 0; i < a->npeers; i++)
-		if (strcmp(a->peers[i], proc_name(b->proc)) == 0)
+	for (i = 0; i < a->nwishes; i++)
+		if (a->wishes[i].party == b->party)
 			return true;
 	return false;
 }
@@ -107,15 +182,31 @@ connect_pair(struct slot *a, struct slot *b)
 	(void)send_end(b, a, fds[1]);
 }
 
+static bool
+is_there(struct slot *s)
+{
+	return proc_state(s->proc) == PROC_READY && proc_peer(s->proc) != NULL;
+}
+
+/* With everybody whom it wants, and who wants it. */
 static void
 connect_all(struct slot *s)
 {
 	struct slot	*o;
+	struct wish	*w;
+	size_t		 i;
 
-	for (o = s->mesh->first; o != NULL; o = o->next)
-		if (o != s && proc_state(o->proc) == PROC_READY &&
-		    proc_peer(o->proc) != NULL && (wants(s, o) || wants(o, s)))
+	for (i = 0; i < s->nwishes; i++) {
+		o = s->wishes[i].party->slot;
+		if (o != NULL && o != s && is_there(o))
 			connect_pair(s, o);
+	}
+	LIST_FOREACH(w, &s->party->wishes, next) {
+		o = w->slot;
+		/* those who want each other were just connected */
+		if (o != s && is_there(o) && !wants(s, o))
+			connect_pair(s, o);
+	}
 }
 
 static void
@@ -160,7 +251,7 @@ brief_governor(struct slot *g)
 {
 	struct slot	*s;
 
-	for (s = g->mesh->first; s != NULL; s = s->next)
+	TAILQ_FOREACH(s, &g->mesh->slots, next)
 		if (s != g)
 			tell_governor(s);
 }
@@ -205,10 +296,15 @@ is_governor(struct mesh *m, struct proc *p)
 }
 
 static void
-forget_peers(struct slot *s)
+set_doomed(struct slot *s, bool doomed)
 {
-	while (s->npeers > 0)
-		free(s->peers[--s->npeers]);
+	if (s->doomed == doomed)
+		return;
+	s->doomed = doomed;
+	if (doomed)
+		TAILQ_INSERT_TAIL(&s->mesh->doomed, s, next_doomed);
+	else
+		TAILQ_REMOVE(&s->mesh->doomed, s, next_doomed);
 }
 
 /*
@@ -220,10 +316,10 @@ reap(struct mesh *m)
 {
 	struct slot	*s, *next;
 
-	for (s = m->first; s != NULL; s = next) {
-		next = s->next;
-		if (s->doomed && (proc_state(s->proc) == PROC_DOWN ||
-		    proc_state(s->proc) == PROC_FAILED))
+	for (s = TAILQ_FIRST(&m->doomed); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, next_doomed);
+		if (proc_state(s->proc) == PROC_DOWN ||
+		    proc_state(s->proc) == PROC_FAILED)
 			slot_free(&s);
 	}
 }
@@ -236,8 +332,9 @@ slot_new(struct mesh *m, const char *name, size_t class)
 	s->mesh = m;
 	s->class = class;
 	s->proc = super_add(m->super, &m->procs[class], name, s);
-	s->next = m->first;
-	m->first = s;
+	s->party = party_of(m, name);
+	s->party->slot = s;
+	TAILQ_INSERT_HEAD(&m->slots, s, next);
 	return s;
 }
 
@@ -276,10 +373,10 @@ on_start(struct msg_in *in)
 		r = ERR_PROTOCOL;
 		goto fail;
 	}
-	s->doomed = false;
-	forget_peers(s);
-	memcpy(s->peers, peers, n * sizeof(*peers));
-	s->npeers = n;
+	set_doomed(s, false);
+	set_wishes(s, (const char *const *)peers, n);
+	while (i > 0)
+		free(peers[--i]);
 	buf_reset(&s->config);
 	buf_append(&s->config, config, len);
 	/* Still stopping: on_changed() does not restart it, so the governor
@@ -315,7 +412,7 @@ on_stop(struct msg_in *in)
 		return 0;
 	if (s->fixed)
 		return ERR_PROTOCOL;
-	s->doomed = true;
+	set_doomed(s, true);
 	proc_stop(s->proc);
 	reap(m);
 	return 0;
@@ -351,9 +448,12 @@ static void
 put_config(struct proc *p, struct buf *out)
 {
 	struct slot	*s = proc_arg(p);
+	const char	*names[MESH_PEERS_MAX];
+	size_t		 i;
 
-	s->sum = member_sum((const char *const *)s->peers, s->npeers,
-	    s->config.data, s->config.len);
+	for (i = 0; i < s->nwishes; i++)
+		names[i] = s->wishes[i].party->name;
+	s->sum = member_sum(names, s->nwishes, s->config.data, s->config.len);
 	put_bytes(out, s->config.data, s->config.len);
 }
 
@@ -370,6 +470,8 @@ mesh_new(struct super *super, const struct mesh_class *classes,
 	m->classes = classes;
 	m->nclasses = nclasses;
 	m->arg = arg;
+	TAILQ_INIT(&m->slots);
+	TAILQ_INIT(&m->doomed);
 	m->procs = xcalloc(nclasses, sizeof(*m->procs));
 	for (i = 0; i < nclasses; i++)
 		m->procs[i] = (struct proc_class){
@@ -392,14 +494,15 @@ mesh_new(struct super *super, const struct mesh_class *classes,
 static void
 slot_free(struct slot **sp)
 {
-	struct slot		*s = *sp, **p;
+	struct slot		*s = *sp;
 	struct wanted_file	*f;
 
-	for (p = &s->mesh->first; *p != s; p = &(*p)->next)
-		;
-	*p = s->next;
+	TAILQ_REMOVE(&s->mesh->slots, s, next);
+	set_doomed(s, false);
 	proc_remove(&s->proc);
-	forget_peers(s);
+	forget_wishes(s);
+	s->party->slot = NULL;
+	party_release(s->mesh, s->party);
 	while ((f = s->files) != NULL) {
 		s->files = f->next;
 		free(f->what);
@@ -418,8 +521,9 @@ mesh_free(struct mesh **mp)
 
 	if (m == NULL)
 		return;
-	while ((s = m->first) != NULL)
+	while ((s = TAILQ_FIRST(&m->slots)) != NULL)
 		slot_free(&s);
+	map_free(&m->parties, free);
 	free(m->procs);
 	free(m->governor);
 	free(m);
@@ -437,8 +541,7 @@ mesh_add(struct mesh *m, const char *name, size_t class,
 		return ERR_EXISTS;
 	s = slot_new(m, name, class);
 	s->fixed = true;
-	for (; s->npeers < npeers; s->npeers++)
-		s->peers[s->npeers] = xstrdup(peers[s->npeers]);
+	set_wishes(s, peers, npeers);
 	return proc_start(s->proc);
 }
 
@@ -489,9 +592,8 @@ mesh_reload(struct mesh *m)
 				    .open_fn = dup_log };
 	struct slot		*s;
 
-	for (s = m->first; s != NULL; s = s->next) {
-		if (proc_state(s->proc) != PROC_READY ||
-		    proc_peer(s->proc) == NULL)
+	TAILQ_FOREACH(s, &m->slots, next) {
+		if (!is_there(s))
 			continue;
 		if (log_fd() > STDERR_FILENO)
 			send_file(s, &log);

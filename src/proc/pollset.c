@@ -1,30 +1,37 @@
-/* pollset.c - poll(2), timers and signals without a library */
+/* pollset.c - epoll(7), timers and signals without a library */
+#include <sys/epoll.h>
+
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "proc/pollset.h"
 
 #define POLLSET_SIGNALS	32
+/* So many descriptors get their turn before signals and timers do. */
+#define POLLSET_TURN	64
 
 struct poll_fd {
+	TAILQ_ENTRY(poll_fd) next;
 	struct pollset	*ps;
 	int		 fd;
-	short		 (*want)(void *);
+	short		 events;	/* 0: the kernel does not know it */
 	void		 (*ready)(void *, short);
 	void		*arg;
 	bool		 dead;	/* freed while a turn is running */
 };
 
+TAILQ_HEAD(poll_fds, poll_fd);
+
 struct pollset {
-	struct poll_fd		**fds;
-	size_t			 n, cap;
-	struct pollfd		*pfds;
-	struct poll_timer	*timers;	/* sorted by time */
+	int			 fd;
+	struct poll_fds		 fds, dead;
+	TAILQ_HEAD(poll_timers, poll_timer) timers;	/* by time */
 	struct {
 		void	(*fn)(void *, int);
 		void	*arg;
@@ -47,8 +54,24 @@ pollset_new(void)
 {
 	struct pollset	*ps = xcalloc(1, sizeof(*ps));
 
+	if ((ps->fd = epoll_create1(EPOLL_CLOEXEC)) == -1)
+		fatal("epoll: %s", err_text(-errno));
+	TAILQ_INIT(&ps->fds);
+	TAILQ_INIT(&ps->dead);
+	TAILQ_INIT(&ps->timers);
 	sigprocmask(SIG_SETMASK, NULL, &ps->wait_mask);
 	return ps;
+}
+
+static void
+free_all(struct poll_fds *list)
+{
+	struct poll_fd	*w;
+
+	while ((w = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, w, next);
+		free(w);
+	}
 }
 
 void
@@ -56,7 +79,6 @@ pollset_free(struct pollset **pps)
 {
 	struct pollset	*ps = *pps;
 	sigset_t	 mask;
-	size_t		 i;
 	int		 s;
 
 	if (ps == NULL)
@@ -70,44 +92,43 @@ pollset_free(struct pollset **pps)
 			pending[s] = 0;
 		}
 	sigprocmask(SIG_UNBLOCK, &mask, NULL);
-	for (i = 0; i < ps->n; i++)
-		free(ps->fds[i]);
-	free(ps->fds);
-	free(ps->pfds);
+	free_all(&ps->fds);
+	free_all(&ps->dead);
+	close(ps->fd);
 	free(ps);
 }
 
 struct poll_fd *
-poll_fd_new(struct pollset *ps, int fd, short (*want)(void *),
+poll_fd_new(struct pollset *ps, int fd, short events,
     void (*ready)(void *, short), void *arg)
 {
 	struct poll_fd	*w = xcalloc(1, sizeof(*w));
 
 	w->ps = ps;
 	w->fd = fd;
-	w->want = want;
 	w->ready = ready;
 	w->arg = arg;
-	if (ps->n == ps->cap) {
-		ps->cap = ps->cap == 0 ? 16 : 2 * ps->cap;
-		ps->fds = xrealloc(ps->fds, ps->cap * sizeof(*ps->fds));
-		ps->pfds = xrealloc(ps->pfds, ps->cap * sizeof(*ps->pfds));
-	}
-	ps->fds[ps->n++] = w;
+	TAILQ_INSERT_TAIL(&ps->fds, w, next);
+	poll_fd_set(w, events);
 	return w;
 }
 
-static void
-remove_dead(struct pollset *ps)
+void
+poll_fd_set(struct poll_fd *w, short events)
 {
-	size_t	 i, k = 0;
+	struct epoll_event	 e = { .data.ptr = w };
+	int			 op = EPOLL_CTL_MOD;
 
-	for (i = 0; i < ps->n; i++)
-		if (ps->fds[i]->dead)
-			free(ps->fds[i]);
-		else
-			ps->fds[k++] = ps->fds[i];
-	ps->n = k;
+	if (events == w->events)
+		return;
+	if (events == 0)
+		op = EPOLL_CTL_DEL;
+	else if (w->events == 0)
+		op = EPOLL_CTL_ADD;
+	w->events = events;
+	e.events = (uint32_t)events;	/* the numbers are poll()'s */
+	if (epoll_ctl(w->ps->fd, op, w->fd, &e) == -1)
+		fatal("epoll: descriptor %d: %s", w->fd, err_text(-errno));
 }
 
 void
@@ -118,9 +139,12 @@ poll_fd_free(struct poll_fd **pw)
 	if (w == NULL)
 		return;
 	*pw = NULL;
+	poll_fd_set(w, 0);
 	w->dead = true;
+	TAILQ_REMOVE(&w->ps->fds, w, next);
+	TAILQ_INSERT_TAIL(&w->ps->dead, w, next);
 	if (!w->ps->busy)
-		remove_dead(w->ps);
+		free_all(&w->ps->dead);
 }
 
 void
@@ -136,13 +160,9 @@ poll_timer_init(struct poll_timer *t, struct pollset *ps, void (*fn)(void *),
 void
 poll_timer_stop(struct poll_timer *t)
 {
-	struct poll_timer	**at;
-
 	if (!t->running)
 		return;
-	for (at = &t->ps->timers; *at != t; at = &(*at)->next)
-		;
-	*at = t->next;
+	TAILQ_REMOVE(&t->ps->timers, t, next);
 	t->running = false;
 }
 
@@ -155,15 +175,19 @@ poll_timer_is_running(const struct poll_timer *t)
 void
 poll_timer_start(struct poll_timer *t, uint64_t ms)
 {
-	struct poll_timer	**at;
+	struct pollset		*ps = t->ps;
+	struct poll_timer	*at;
 
 	poll_timer_stop(t);
 	t->at_ms = clock_mono_ms() + ms;
-	for (at = &t->ps->timers; *at != NULL && (*at)->at_ms <= t->at_ms;
-	    at = &(*at)->next)
-		;
-	t->next = *at;
-	*at = t;
+	/* Most are as long as those of before. */
+	TAILQ_FOREACH_REVERSE(at, &ps->timers, poll_timers, next)
+		if (at->at_ms <= t->at_ms)
+			break;
+	if (at != NULL)
+		TAILQ_INSERT_AFTER(&ps->timers, at, t, next);
+	else
+		TAILQ_INSERT_HEAD(&ps->timers, t, next);
 	t->running = true;
 }
 
@@ -205,7 +229,7 @@ run_timers(struct pollset *ps)
 	struct poll_timer	*t;
 
 	/* A timer that is started again by its function comes next turn. */
-	while ((t = ps->timers) != NULL && t->at_ms <= now) {
+	while ((t = TAILQ_FIRST(&ps->timers)) != NULL && t->at_ms <= now) {
 		poll_timer_stop(t);
 		t->fn(t->arg);
 		if (clock_mono_ms() > now + 100)
@@ -213,57 +237,41 @@ run_timers(struct pollset *ps)
 	}
 }
 
-static void
-run_fds(struct pollset *ps, size_t n)
+static int
+next_ms(const struct pollset *ps, int ms)
 {
-	struct poll_fd	*w;
-	size_t		 i;
+	const struct poll_timer	*t = TAILQ_FIRST(&ps->timers);
+	uint64_t		 now, left;
 
-	for (i = 0; i < n; i++) {
-		w = ps->fds[i];
-		if (ps->pfds[i].fd != -1 && ps->pfds[i].revents != 0 &&
-		    !w->dead)
-			w->ready(w->arg, ps->pfds[i].revents);
-	}
+	if (t == NULL)
+		return ms;
+	now = clock_mono_ms();
+	left = t->at_ms > now ? t->at_ms - now : 0;
+	return ms < 0 || left < (uint64_t)ms ? (int)MIN(left, 3600000u) : ms;
 }
 
 int
 pollset_run_once(struct pollset *ps, int ms)
 {
-	struct timespec	 ts, *wait = NULL;
-	struct poll_fd	*w;
-	uint64_t	 now, left;
-	size_t		 i, n = ps->n;
-	int		 r;
+	struct epoll_event	 e[POLLSET_TURN];
+	struct poll_fd		*w;
+	int			 i, n;
 
-	for (i = 0; i < n; i++) {
-		w = ps->fds[i];
-		ps->pfds[i].events = w->want == NULL ? POLLIN :
-		    w->want(w->arg);
-		ps->pfds[i].fd = ps->pfds[i].events == 0 ? -1 : w->fd;
-		ps->pfds[i].revents = 0;
-	}
-	if (ps->timers != NULL) {
-		now = clock_mono_ms();
-		left = ps->timers->at_ms > now ? ps->timers->at_ms - now : 0;
-		if (ms < 0 || left < (uint64_t)ms)
-			ms = (int)MIN(left, (uint64_t)3600000);
-	}
-	if (ms >= 0) {
-		ts.tv_sec = ms / 1000;
-		ts.tv_nsec = (long)(ms % 1000) * 1000000;
-		wait = &ts;
-	}
-	r = ppoll(ps->pfds, n, wait, &ps->wait_mask);
-	if (r == -1 && errno != EINTR)
+	n = epoll_pwait(ps->fd, e, POLLSET_TURN, next_ms(ps, ms),
+	    &ps->wait_mask);
+	if (n == -1 && errno != EINTR)
 		return -errno;
 	ps->busy = true;
-	if (r > 0)
-		run_fds(ps, n);
+	for (i = 0; i < n; i++) {
+		w = e[i].data.ptr;
+		/* what another one has changed meanwhile counts */
+		if (!w->dead && w->events != 0)
+			w->ready(w->arg, (short)e[i].events);
+	}
 	run_signals(ps);
 	run_timers(ps);
 	ps->busy = false;
-	remove_dead(ps);
+	free_all(&ps->dead);
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /*
- * pollset.h - the loop of a supervisor: poll(2), timers, signals, and nothing
- * that a child would have to get rid of.
+ * pollset.h - the loop of a supervisor: descriptors, timers, signals, and
+ * nothing that a child would have to get rid of but one descriptor.
  *
  * A supervisor initialises no library (R25), so it cannot use ev/loop.h,
  * which is libevent.  Callbacks run from pollset_run() only; every object may
@@ -8,6 +8,8 @@
  */
 #ifndef PROC_POLLSET_H
 #define PROC_POLLSET_H
+
+#include <sys/queue.h>
 
 #include <poll.h>
 #include <stdbool.h>
@@ -26,11 +28,13 @@ int	pollset_run_once(struct pollset *ps, int ms);
 void	pollset_stop(struct pollset *ps);
 
 /*
- * want() is asked in each turn which of POLLIN and POLLOUT are wanted; 0
- * leaves the descriptor out, as does a want() of NULL (POLLIN is meant then).
+ * Call ready() while one of these (POLLIN, POLLOUT) is the case, or the other
+ * side has hung up.  0 leaves the descriptor out, and has to be said, or the
+ * watch freed, before it is closed: what was forked meanwhile may have it still.
  */
-struct poll_fd *poll_fd_new(struct pollset *ps, int fd, short (*want)(void *),
+struct poll_fd *poll_fd_new(struct pollset *ps, int fd, short events,
 	    void (*ready)(void *, short revents), void *arg);
+void	poll_fd_set(struct poll_fd *w, short events);
 void	poll_fd_free(struct poll_fd **w);
 
 /* Lives in the caller's object; stop it before that is freed. */
@@ -39,7 +43,7 @@ struct poll_timer {
 	void			(*fn)(void *);
 	void			*arg;
 	uint64_t		 at_ms;
-	struct poll_timer	*next;
+	TAILQ_ENTRY(poll_timer)	 next;
 	bool			 running;
 };
 

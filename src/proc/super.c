@@ -250,6 +250,7 @@ proc_start(struct proc *p)
 		    sv[1], s->data_lock, fds, n);
 	close(sv[1]);
 	p->pid = pid;
+	map_put_u64(&s->pids, (uint64_t)pid, p);
 	p->paused = p->greeted = p->was_ready = p->killed = false;
 	p->bad_frame = false;
 	p->last_words[0] = '\0';
@@ -347,6 +348,7 @@ reaped(struct proc *p, int status)
 	/* Its last words may still be in the socket. */
 	for (i = 0; i < 16 && peer_is_open(p->peer); i++)
 		peer_handle(p->peer, POLLIN);
+	(void)map_del_u64(&s->pids, (uint64_t)p->pid);
 	p->pid = 0;
 	p->paused = false;
 	poll_fd_free(&p->watch);
@@ -357,7 +359,11 @@ reaped(struct proc *p, int status)
 		enter(p, PROC_DOWN, p->end.text);
 	else
 		restart_later(p);
-	super_stop_next(s);
+	/* One look at all of them for the last of a phase, not for each. */
+	if (s->phase_left > 0 && p->class->stop_phase == s->phase)
+		s->phase_left--;
+	if (s->phase_left == 0)
+		super_stop_next(s);
 }
 
 static void
@@ -370,10 +376,7 @@ on_sigchld(void *arg, int signo)
 
 	while ((pid = waitpid(-1, &status,
 	    WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
-		for (p = s->procs; p != NULL; p = p->next)
-			if (p->pid == pid)
-				break;
-		if (p == NULL)
+		if ((p = map_get_u64(&s->pids, (uint64_t)pid)) == NULL)
 			continue;
 		if (WIFSTOPPED(status) || WIFCONTINUED(status)) {
 			/* Whoever did it: us or somebody with kill(1). */
@@ -489,7 +492,7 @@ super_stop_next(struct super *s)
 	if (!s->stopping || s->in_stop)
 		return;
 	s->in_stop = true;
-	for (p = s->procs; p != NULL; p = p->next) {
+	TAILQ_FOREACH(p, &s->procs, next) {
 		if (p->state == PROC_WAITING || p->state == PROC_FAILED)
 			proc_stop(p);
 		if (p->state != PROC_DOWN &&
@@ -498,9 +501,13 @@ super_stop_next(struct super *s)
 			any = true;
 		}
 	}
-	for (p = s->procs; any && p != NULL; p = p->next)
-		if (p->class->stop_phase == phase)
+	s->phase = phase;
+	s->phase_left = 0;
+	TAILQ_FOREACH(p, &s->procs, next)
+		if (any && p->class->stop_phase == phase) {
 			proc_stop(p);
+			s->phase_left += p->state != PROC_DOWN;
+		}
 	s->in_stop = false;
 	if (!any) {
 		poll_timer_stop(&s->nag);
@@ -515,7 +522,7 @@ on_nag(void *arg)
 	struct proc	*p;
 	struct buf	 names = BUF_INIT;
 
-	for (p = s->procs; p != NULL; p = p->next)
+	TAILQ_FOREACH(p, &s->procs, next)
 		if (p->state == PROC_STOPPING)
 			buf_printf(&names, "%s%s", names.len == 0 ? "" : ", ",
 			    p->name);
@@ -553,7 +560,7 @@ on_term(void *arg, int signo)
 		return;
 	/* Somebody at a terminal does not want to wait. */
 	log_warning("SIGINT again: killing all");
-	for (p = s->procs; p != NULL; p = p->next)
+	TAILQ_FOREACH(p, &s->procs, next)
 		proc_kill(p);
 }
 
@@ -581,7 +588,7 @@ send_all(struct super *s, uint16_t type)
 {
 	struct proc	*p;
 
-	for (p = s->procs; p != NULL; p = p->next)
+	TAILQ_FOREACH(p, &s->procs, next)
 		if (p->state == PROC_READY)
 			(void)peer_send(p->peer, type, 0, NULL, 0);
 }
@@ -597,7 +604,7 @@ super_dump(struct super *s)
 {
 	struct proc	*p;
 
-	for (p = s->procs; p != NULL; p = p->next)
+	TAILQ_FOREACH(p, &s->procs, next)
 		log_notice("process %s: %s%s, pid %d, generation %u%s%s",
 		    p->name, state_names[p->state], p->paused ? ", paused" :
 		    "", (int)p->pid, (unsigned)p->generation,
@@ -615,7 +622,7 @@ super_new(const struct super_hooks *hooks, void *arg)
 		s->hooks = *hooks;
 	s->arg = arg;
 	s->data_lock = -1;
-	s->tail = &s->procs;
+	TAILQ_INIT(&s->procs);
 	poll_timer_init(&s->nag, s->ps, on_nag, s);
 	proc_child_prepare();
 	signal(SIGPIPE, SIG_IGN);
@@ -636,8 +643,9 @@ super_free(struct super **ps)
 	if (s == NULL)
 		return;
 	*ps = NULL;
-	while ((p = s->procs) != NULL)
+	while ((p = TAILQ_FIRST(&s->procs)) != NULL)
 		proc_remove(&p);
+	map_free(&s->pids, NULL);
 	poll_timer_stop(&s->nag);
 	pollset_free(&s->ps);
 	free(s);
@@ -674,7 +682,7 @@ super_pollset(struct super *s)
 struct proc *
 super_first(struct super *s)
 {
-	return s->procs;
+	return TAILQ_FIRST(&s->procs);
 }
 
 /* ---- slots -------------------------------------------------------------- */
@@ -692,28 +700,21 @@ super_add(struct super *s, const struct proc_class *class, const char *name,
 	p->backoff.min_ms = or_default(class->backoff_min_ms, BACKOFF_MIN_MS);
 	p->backoff.max_ms = or_default(class->backoff_max_ms, BACKOFF_MAX_MS);
 	poll_timer_init(&p->timer, s->ps, on_timer, p);
-	*s->tail = p;
-	s->tail = &p->next;
+	TAILQ_INSERT_TAIL(&s->procs, p, next);
 	return p;
 }
 
 void
 proc_remove(struct proc **pp)
 {
-	struct proc	*p = *pp, **at;
-	struct super	*s;
+	struct proc	*p = *pp;
 
 	if (p == NULL)
 		return;
 	*pp = NULL;
-	s = p->super;
 	bug_unless(p->pid == 0);
 	poll_timer_stop(&p->timer);
-	for (at = &s->procs; *at != p; at = &(*at)->next)
-		;
-	*at = p->next;
-	if (s->tail == &p->next)
-		s->tail = at;
+	TAILQ_REMOVE(&p->super->procs, p, next);
 	free(p->name);
 	free(p);
 }
@@ -721,7 +722,7 @@ proc_remove(struct proc **pp)
 struct proc *
 proc_next(struct proc *p)
 {
-	return p->next;
+	return TAILQ_NEXT(p, next);
 }
 
 const char *

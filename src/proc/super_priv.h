@@ -2,13 +2,16 @@
 #ifndef PROC_SUPER_PRIV_H
 #define PROC_SUPER_PRIV_H
 
+#include <sys/queue.h>
+
+#include "base/map.h"
 #include "ev/backoff.h"
 #include "ipc/peer.h"
 #include "proc/pollset.h"
 #include "proc/proc.h"
 
 struct proc {
-	struct proc		*next;
+	TAILQ_ENTRY(proc)	 next;
 	struct super		*super;
 	const struct proc_class	*class;
 	char			*name;
@@ -44,11 +47,14 @@ struct super {
 	struct pollset		*ps;
 	struct super_hooks	 hooks;
 	void			*arg;
-	struct proc		*procs, **tail;
+	TAILQ_HEAD(, proc)	 procs;
+	struct map		 pids;		/* pid -> struct proc */
 	uint32_t		 last_generation;
 	int			 data_lock;
 	bool			 stopping;
 	bool			 in_stop;	/* in super_stop_next() */
+	unsigned		 phase;		/* that stops now, */
+	size_t			 phase_left;	/* so many still run of it */
 	int			 code;
 	struct poll_timer	 nag;
 };

@@ -486,12 +486,13 @@ on_lost(struct peer *peer, int why, void *arg)
 
 static const struct peer_ops command_ops = { on_message, on_lost, NULL };
 
-static short
-client_wants(void *arg)
+static void
+client_wants(void *arg, short events)
 {
 	struct client	*c = arg;
 
-	return peer_events(c->peer);
+	if (c->watch != NULL)
+		poll_fd_set(c->watch, events);
 }
 
 static void
@@ -524,8 +525,9 @@ on_connect(void *arg, short revents)
 	memset(c, 0, sizeof(*c));
 	c->control = k;
 	c->peer = peer_new(fd, "command", &command_ops, c);
-	c->watch = poll_fd_new(super_pollset(k->boss->super), fd,
-	    client_wants, client_ready, c);
+	c->watch = poll_fd_new(super_pollset(k->boss->super), fd, 0,
+	    client_ready, c);
+	peer_watch(c->peer, client_wants, c);
 }
 
 int
@@ -553,8 +555,8 @@ control_new(struct boss *b, struct control **out, struct err_msg *m)
 	k = xcalloc(1, sizeof(*k));
 	k->boss = b;
 	k->fd = fd;
-	k->watch = poll_fd_new(super_pollset(b->super), fd, NULL, on_connect,
-	    k);
+	k->watch = poll_fd_new(super_pollset(b->super), fd, POLLIN,
+	    on_connect, k);
 	*out = k;
 	return 0;
 }
