@@ -460,6 +460,10 @@ repair_diff(struct talk *t, struct rbuf *b, struct err_msg *m)
 	    (r = get_u64(b, &k.round.hi)) != 0 ||
 	    (r = cmp_set_decode(b, &k.set)) != 0)
 		return r;
+	if ((r = get_end(b)) != 0) {
+		cmp_set_free(&k.set);
+		return r;
+	}
 	if (!t->repairing || t->compare)
 		r = err_set(m, ERR_PROTOCOL, "the target asks for pairs that "
 		    "are not being compared");

@@ -104,3 +104,10 @@ FUZZ_BINS += tests/fuzz/fuzz_receive
 tests_fuzz_fuzz_receive_SOURCES = tests/fuzz/fuzz_receive.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_receive_LDADD = src/receive/libreceive.a src/sync/libsync.a $(FUZZ_LIBS)
 tests_fuzz_fuzz_receive_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
+
+FUZZ_BINS += tests/fuzz/fuzz_bodies
+tests_fuzz_fuzz_bodies_SOURCES = tests/fuzz/fuzz_bodies.c tests/lib/bodies.c tests/lib/bodies.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_bodies_LDADD = src/inventory/libinventory.a src/receive/libreceive.a \
+	src/link/liblink.a src/send/libsend.a src/tail/libtail.a src/worker/libworker.a \
+	src/sync/libsync.a src/arango/libarango.a src/queue/libqueue.a $(FUZZ_LIBS)
+tests_fuzz_fuzz_bodies_LDFLAGS = $(FUZZ_LDFLAGS_ALL)
