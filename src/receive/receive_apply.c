@@ -130,7 +130,8 @@ send_body(struct receive *r, struct fold *f, struct fold_body *b)
 		return e;
 	w.body = &r->body;
 	w.count = b->count;
-	receive_request_begins(r);
+	if ((e = receive_request_begins(r)) != 0)
+		return e;
 	if (b->kind == FOLD_REMOVALS)
 		e = arango_write_remove(&to, &w, &res);
 	else
@@ -177,12 +178,29 @@ disk_failed(struct receive *r, int err)
 	return receive_because(r, ERR_CANCELLED, "the disk has failed");
 }
 
+/*
+ * What came of noting something: 0, and it is done unless *again says that
+ * there is to be another try.
+ */
+static int
+noted(struct receive *r, int err, bool *again)
+{
+	*again = err_is_full(err);
+	if (err != 0 && !*again)
+		return disk_failed(r, err);
+	return receive_await_room(r, err, "the journal of owed keys cannot be "
+	    "written");
+}
+
 static int
 owe(struct receive *r, const void *key, size_t len)
 {
-	int	 e = owed_add(r->owed, key, len);
+	bool	 again = true;
+	int	 e = 0;
 
-	return e != 0 ? disk_failed(r, e) : 0;
+	while (e == 0 && again)
+		e = noted(r, owed_add(r->owed, key, len), &again);
+	return e;
 }
 
 static int
@@ -225,7 +243,8 @@ remove_keys(struct receive *r, size_t n)
 	for (;;) {
 		if ((e = receive_target(r, &to)) != 0)
 			return e;
-		receive_request_begins(r);
+		if ((e = receive_request_begins(r)) != 0)
+			return e;
 		e = arango_write_remove(&to, &w, &res);
 		receive_request_ends(r);
 		how = e != 0 ? res.reaction : res.nerrors_all != 0 ?
@@ -310,6 +329,7 @@ keep_dead(struct receive *r, struct fold *f)
 	struct owed_dead	 o;
 	char			 text[160];
 	size_t			 i;
+	bool			 again;
 	int			 e;
 
 	for (i = 0; fold_dead_at(f, i, &d) == 0; i++) {
@@ -327,8 +347,10 @@ keep_dead(struct receive *r, struct fold *f)
 		log_error("%s: document %.*s is a dead letter: %s %d",
 		    r->name, (int)MIN(d.key.len, (size_t)254), d.key.p, text,
 		    d.num);
-		if ((e = owed_dead_add(r->owed, &o)) != 0)
-			return disk_failed(r, e);
+		for (again = true; again;)
+			if ((e = noted(r, owed_dead_add(r->owed, &o),
+			    &again)) != 0)
+				return e;
 	}
 	return i != 0 ? owe_for_sure(r) : 0;
 }
@@ -419,12 +441,14 @@ truncate_shard(struct receive *r)
 	struct arango_write_result	 res;
 	struct arango_write_to		 to;
 	enum arango_reaction		 how;
+	bool				 again;
 	int				 e;
 
 	for (;;) {
 		if ((e = receive_target(r, &to)) != 0)
 			return e;
-		receive_request_begins(r);
+		if ((e = receive_request_begins(r)) != 0)
+			return e;
 		e = arango_write_truncate(&to, &res);
 		receive_request_ends(r);
 		if (e == 0) {
@@ -441,8 +465,9 @@ truncate_shard(struct receive *r)
 	}
 	backoff_reset(&r->retry);
 	receive_trouble_over(r);
-	if ((e = owed_clear_all(r->owed)) != 0)
-		return disk_failed(r, e);
+	for (again = true; again;)
+		if ((e = noted(r, owed_clear_all(r->owed), &again)) != 0)
+			return e;
 	r->last_change_us = clock_wall_us();
 	log_info("%s: emptied, as at the source", r->name);
 	return 0;

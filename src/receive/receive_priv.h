@@ -138,13 +138,15 @@ struct receive {
 	bool		 log_ended;	/* 2000, 2001 */
 	struct backoff	 retry;
 	char		 error[512];	/* of the target, while it lasts */
+	char		 disk[512];	/* of our own disk, while it lasts */
+	bool		 awaits_room;	/* ... and nothing goes on */
 	unsigned int	 foreign;	/* votes for an index that the source
 					 * has not */
 
 	/* recording */
 	struct commit	*commit;
 	struct owed	*owed;
-	char		*record_path;
+	char		*record_path, *applied_dir;
 	struct receive_record record;
 	bool		 has_record;
 	bool		 progressed;
@@ -198,8 +200,9 @@ void	receive_applied(struct receive *r, const struct sync_pos *pos);
 /* Record what has settled (R14, R15) and tell the source. */
 void	receive_settle(struct receive *r);
 void	receive_settle_soon(struct receive *r);
-/* A request that writes begins, and has been answered (R16). */
-void	receive_request_begins(struct receive *r);
+/* A request that writes begins, and has been answered (R16).  Waits while that
+ * cannot be noted on a full disk; 0 or ERR_CANCELLED. */
+int	receive_request_begins(struct receive *r);
 void	receive_request_ends(struct receive *r);
 /* None is under way: all is quiet, or we leave. */
 void	receive_quiet(struct receive *r);
@@ -208,6 +211,12 @@ void	receive_set_floor(struct receive *r, uint64_t tick);
 /* Durable: a repair changes the shard (R9). */
 int	receive_mark_repairing(struct receive *r);
 int	receive_store(struct receive *r);
+/*
+ * Something could not be noted because the disk is full (err): tells it, and
+ * waits a little, for another try; ERR_CANCELLED when there is none.  err 0:
+ * it can be.
+ */
+int	receive_await_room(struct receive *r, int err, const char *what);
 
 /* ---- receive_idle.c ----------------------------------------------------- */
 

@@ -18,6 +18,7 @@
 
 #define STATUS_MS	200
 #define RECORD_EVERY_MS	1000
+#define ROOM_AGAIN_MS	1000
 /* So long after the last request the next one marks us as busy anew. */
 #define BUSY_MS		2000
 
@@ -114,6 +115,53 @@ receive_trouble_over(struct receive *r)
 	receive_status(r);
 }
 
+/* Our own disk: what has to be noted cannot be. */
+static void
+disk_trouble(struct receive *r, int err, const char *text)
+{
+	char	 all[sizeof(r->disk)];
+
+	snprintf(all, sizeof(all), "%.400s%s", text, err_is_full(err) ?
+	    "; make room there, until then the source keeps what is not "
+	    "recorded" : "");
+	if (strcmp(all, r->disk) == 0)
+		return;
+	if (r->disk[0] == '\0')
+		log_warning("%s: %s", r->name, all);
+	memcpy(r->disk, all, sizeof(all));
+	receive_status(r);
+}
+
+static void
+disk_good(struct receive *r)
+{
+	if (r->disk[0] == '\0')
+		return;
+	log_notice("%s: the data directory can be written again", r->name);
+	r->disk[0] = '\0';
+	receive_status(r);
+}
+
+int
+receive_await_room(struct receive *r, int err, const char *what)
+{
+	char	 text[256];
+
+	if (err == 0) {
+		if (r->awaits_room)
+			disk_good(r);
+		r->awaits_room = false;
+		return 0;
+	}
+	r->awaits_room = true;
+	snprintf(text, sizeof(text), "%s: %s", what, err_text(err));
+	disk_trouble(r, err, text);
+	if (!r->stopping)
+		receive_wait(r, loop_now_ms(r->loop) + ROOM_AGAIN_MS);
+	return r->stopping ? receive_because(r, ERR_CANCELLED,
+	    "the process is to stop") : 0;
+}
+
 /* ---- the record --------------------------------------------------------- */
 
 /* Clocks jump: never longer than from now on. */
@@ -156,18 +204,35 @@ load_record(struct receive *r)
 
 /* ---- requests under way ------------------------------------------------- */
 
-void
+/* It need not survive a power cut: what we sent did not, either. */
+static int
+mark_busy(struct receive *r)
+{
+	int	 e = fsx_replace_fast(r->busy_path, "", 0, 0600);
+
+	/* started on a full disk */
+	if (e == -ENOENT && (e = fsx_mkdir_p(r->applied_dir, 0700)) == 0)
+		e = fsx_replace_fast(r->busy_path, "", 0, 0600);
+	return e;
+}
+
+int
 receive_request_begins(struct receive *r)
 {
-	int	 e;
+	int	 e, w;
 
+	while (!r->busy) {
+		if ((e = mark_busy(r)) != 0 && !err_is_full(e)) {
+			log_warning("%s: %s: %s", r->name, r->busy_path,
+			    err_text(e));
+			e = 0;
+		}
+		if ((w = receive_await_room(r, e, r->busy_path)) != 0)
+			return w;
+		r->busy = e == 0;
+	}
 	r->in_request = true;
-	if (r->busy)
-		return;
-	/* it need not survive a power cut: what we sent did not, either */
-	if ((e = fsx_replace_fast(r->busy_path, "", 0, 0600)) != 0)
-		log_warning("%s: %s: %s", r->name, r->busy_path, err_text(e));
-	r->busy = true;
+	return 0;
 }
 
 void
@@ -267,13 +332,16 @@ receive_open_files(struct receive *r)
 	r->shard.changed = step_changed;
 	r->shard.arg = r;
 	r->status_timer = loop_timer_new(r->loop, status_fired, r);
-	if ((e = fsx_mkdir_p(applied, 0700)) != 0) {
-		worker_done(r->w, e == -ENOSPC ? PROC_EXIT_NO_SPACE :
-		    PROC_EXIT_IO, "%s: %s", applied, err_text(e));
-		free(applied);
+	r->applied_dir = applied;
+	e = fsx_mkdir_p(applied, 0700);
+	if (e != 0 && !err_is_full(e)) {
+		worker_done(r->w, PROC_EXIT_IO, "%s: %s", applied,
+		    err_text(e));
 		return;
 	}
-	free(applied);
+	/* It is made when there is room: see receive_store(). */
+	if (e != 0)
+		disk_trouble(r, e, applied);
 	r->record_path = receive_record_path(dir, &r->conf.name, "");
 	load_record(r);
 	r->busy_path = receive_record_path(dir, &r->conf.name, ".busy");
@@ -293,11 +361,15 @@ receive_store(struct receive *r)
 
 	e = receive_record_store(r->record_path, r->conf.source,
 	    &r->conf.name, &r->record, &m);
+	if (e == -ENOENT && (e = fsx_mkdir_p(r->applied_dir, 0700)) == 0)
+		e = receive_record_store(r->record_path, r->conf.source,
+		    &r->conf.name, &r->record, &m);
 	r->recorded_ms = loop_now_ms(r->loop);
 	if (e != 0) {
-		receive_trouble(r, "%s", m.text);
+		disk_trouble(r, e, m.text);
 		return e;
 	}
+	disk_good(r);
 	r->has_record = true;
 	return 0;
 }
@@ -309,7 +381,7 @@ receive_mark_repairing(struct receive *r)
 		return 0;
 	r->record.shard.repairing = true;
 	if (receive_store(r) != 0)
-		return receive_because(r, ERR_BAD_STATE, "%s", r->error);
+		return receive_because(r, ERR_BAD_STATE, "%.250s", r->disk);
 	r->repairing = true;
 	return 0;
 }
@@ -427,6 +499,8 @@ add_u64(struct json_object *o, const char *name, uint64_t v)
 static const char *
 present_error(const struct receive *r)
 {
+	if (r->disk[0] != '\0')
+		return r->disk;
 	if (r->error[0] != '\0')
 		return r->error;
 	if (r->shard.step == SHARD_FAILED)

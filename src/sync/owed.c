@@ -352,20 +352,29 @@ out:
 	return r;
 }
 
+/* What file_create() will write. */
+static void
+file_plan(struct owed *o)
+{
+	struct buf	 b = BUF_INIT;
+
+	head_put(&b, o->channel);
+	o->head = b.len;
+	o->size = o->live = b.len;
+	buf_free(&b);
+}
+
 static int
-file_create(struct owed *o, struct err_msg *m)
+file_create(struct owed *o)
 {
 	struct buf	 b = BUF_INIT;
 	int		 r;
 
 	head_put(&b, o->channel);
-	o->head = b.len;
-	o->size = o->live = b.len;
 	r = fsx_create_exclusive(o->path, b.data, b.len, 0600);
-	if (r != 0)
-		err_set(m, r, "%s: %s", o->path, err_text(r));
 	buf_free(&b);
-	return r;
+	/* by us, and then it could not be opened */
+	return r == -EEXIST ? 0 : r;
 }
 
 static int
@@ -395,14 +404,15 @@ owed_open(const char *path, const char *channel, struct owed **out,
 	o->path = xstrdup(path);
 	o->channel = xstrdup(channel);
 	r = fsx_size(path, &size);
-	if (r == -ENOENT)
-		r = file_create(o, m);
-	else if (r == 0)
+	if (r == 0) {
 		r = file_read(o, cut, m);
-	else
+		if (r == 0)
+			r = file_open(o, m);
+	} else if (r == -ENOENT) {
+		r = 0;
+		file_plan(o);	/* it is made when something is owed */
+	} else
 		err_set(m, r, "%s: %s", path, err_text(r));
-	if (r == 0)
-		r = file_open(o, m);
 	if (r != 0) {
 		owed_close(&o);
 		return r;
@@ -448,15 +458,28 @@ append(struct owed *o, enum record type, const void *key, size_t len,
 
 	if (o->broken)
 		return ERR_STORAGE;
+	if (o->fd == -1 && ((r = file_create(o)) != 0 ||
+	    (r = file_open(o, NULL)) != 0))
+		return r;
 	record_put(&b, type, key, len, d);
 	r = fsx_write_all(o->fd, b.data, b.len);
 	if (r == 0) {
 		o->size += b.len;
 		o->dirty = true;
-	} else
+	} else if (!err_is_full(r) || ftruncate(o->fd, (off_t)o->size) == -1)
 		/* a part may be there: nothing can be appended behind it */
 		o->broken = true;
 	buf_free(&b);
+	return r;
+}
+
+static int
+sync_file(struct owed *o)
+{
+	int	 r = fsx_fdatasync(o->fd);
+
+	o->broken = o->broken || r != 0;
+	o->dirty = o->dirty && r != 0;
 	return r;
 }
 
@@ -482,6 +505,11 @@ compact(struct owed *o)
 		record_put(&b, REC_DEAD, it.key, it.key_len, &d);
 	}
 	r = fsx_replace(o->path, b.data, b.len, 0600);
+	if (err_is_full(r)) {
+		/* the long one does as well */
+		buf_free(&b);
+		return sync_file(o);
+	}
 	if (r == 0) {
 		close(o->fd);
 		o->fd = -1;
@@ -498,20 +526,13 @@ compact(struct owed *o)
 int
 owed_sync(struct owed *o)
 {
-	int	 r;
-
 	if (o->broken)
 		return ERR_STORAGE;
 	if (!o->dirty)
 		return 0;
 	if (o->size >= COMPACT_MIN && o->size > o->live * 3)
 		return compact(o);
-	if ((r = fsx_fdatasync(o->fd)) != 0) {
-		o->broken = true;
-		return r;
-	}
-	o->dirty = false;
-	return 0;
+	return sync_file(o);
 }
 
 /* ---- owed keys ---------------------------------------------------------- */

@@ -3,7 +3,8 @@
  * another document in (R13), and documents that the target refused for ever,
  * the dead letters (R17).
  *
- * One file per pair, appended to, read once at opening.  A key is owed from
+ * One file per pair, made when there is something to note, appended to, read
+ * once at opening.  A key is owed from
  * the moment owed_add() and owed_sync() returned: only then may the document
  * be removed.  What clears entries needs no sync: after a crash a document is
  * fetched once too often.
@@ -13,8 +14,10 @@
  * other damage is ERR_CORRUPT.  Rewritten (fsx_replace) when most of it is
  * history.
  *
- * After a failed sync nothing is known about the disk: the journal refuses
- * everything, and the process should end (ERR_STORAGE).
+ * A full disk is a state: -ENOSPC or -EDQUOT (err_is_full()) of a function that
+ * notes something says that it is not noted, and may be tried again.  After a
+ * failed sync nothing is known about the disk: the journal refuses everything,
+ * and the process should end (ERR_STORAGE).
  */
 #ifndef SYNC_OWED_H
 #define SYNC_OWED_H

@@ -2,6 +2,7 @@
 if HAVE_CUNIT
 UNIT_SYNC = tests/unit/sync/test_channel tests/unit/sync/test_compare \
 	tests/unit/sync/test_fold tests/unit/sync/test_owed tests/unit/sync/test_plan \
+	tests/unit/sync/test_owed_full \
 	tests/unit/sync/test_route \
 	tests/unit/sync/test_shard tests/unit/sync/test_watermark
 check_PROGRAMS += $(UNIT_SYNC)
@@ -24,6 +25,10 @@ tests_unit_sync_test_plan_SOURCES = tests/unit/sync/test_plan.c
 tests_unit_sync_test_plan_LDADD = $(SYNC_TEST_LIBS)
 tests_unit_sync_test_owed_SOURCES = tests/unit/sync/test_owed.c
 tests_unit_sync_test_owed_LDADD = $(SYNC_TEST_LIBS)
+# write() fails when the test says so.
+tests_unit_sync_test_owed_full_SOURCES = tests/unit/sync/test_owed_full.c
+tests_unit_sync_test_owed_full_LDADD = $(SYNC_TEST_LIBS)
+tests_unit_sync_test_owed_full_LDFLAGS = -Wl,--wrap=write
 tests_unit_sync_test_watermark_SOURCES = tests/unit/sync/test_watermark.c
 tests_unit_sync_test_watermark_LDADD = $(SYNC_TEST_LIBS)
 endif
