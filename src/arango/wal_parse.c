@@ -85,7 +85,8 @@ wal_marker_from_line(const char *line, size_t len, struct arango_marker *m)
 	uint64_t		 type;
 	int			 r;
 
-	if ((r = scan_marker(line, len, &s)) != 0)
+	if (!scan_marker_front(line, len, &s) &&
+	    (r = scan_marker(line, len, &s)) != 0)
 		return r;
 	if (scan_uint(&s.tick, &m->tick) != 0 ||
 	    scan_uint(&s.type, &type) != 0 || type > TYPE_MAX ||

@@ -498,6 +498,64 @@ scan_marker(const char *line, size_t len, struct scan_marker *m)
 	return skip_space(it.p, it.end) == it.end ? 0 : ERR_FORMAT;
 }
 
+/*
+ * A string without escapes, or the digits of a number, that end before `end`:
+ * behind it, or NULL.
+ */
+static inline const char *
+plain_end(const char *p, const char *end)
+{
+	const char	*q = p;
+	unsigned int	 high = 0;
+
+	if (*q == '"') {
+		q = text_string_run(p + 1, end, &high);
+		return q == end || *q != '"' ? NULL : q + 1;
+	}
+	while (q < end && *q >= '0' && *q <= '9')
+		q++;
+	return q == p ? NULL : q;
+}
+
+bool
+scan_marker_front(const char *line, size_t len, struct scan_marker *m)
+{
+	const char		*p, *q, *end;
+	struct scan_span	 name, *to;
+
+	memset(m, 0, sizeof(*m));
+	if (len < 2 || line[0] != '{' || line[len - 1] != '}')
+		return false;
+	end = line + len - 1;
+	for (p = line + 1;; p++) {
+		/* longest: "data": and a byte of its value */
+		if (end - p < 8 || *p != '"')
+			return false;
+		name.p = p + 1;
+		name.len = p[3] == '"' ? 2 : p[4] == '"' ? 3 : 4;
+		p += name.len + 1;
+		if (p[0] != '"' || p[1] != ':' ||
+		    (to = marker_member(m, &name)) == NULL || to->p != NULL)
+			return false;
+		p += 2;
+		if (to == &m->data)
+			break;
+		if ((q = plain_end(p, end)) == NULL)
+			return false;
+		to->p = p;
+		to->len = (size_t)(q - p);
+		if ((p = q) == end)
+			return true;
+		if (*p != ',')
+			return false;
+	}
+	if (end - p < 2 || *p != '{' || end[-1] != '}')
+		return false;
+	m->data.p = p;
+	m->data.len = (size_t)(end - p);
+	return true;
+}
+
 int
 scan_uint(const struct scan_span *s, uint64_t *v)
 {
@@ -518,9 +576,9 @@ scan_uint(const struct scan_span *s, uint64_t *v)
 		d = (unsigned int)(unsigned char)*p - '0';
 		if (d > 9)
 			return ERR_FORMAT;
-		if (n > (UINT64_MAX - d) / 10)
+		if (__builtin_mul_overflow(n, 10, &n) ||
+		    __builtin_add_overflow(n, d, &n))
 			return ERR_RANGE;
-		n = n * 10 + d;
 	}
 	*v = n;
 	return 0;

@@ -95,6 +95,14 @@ struct scan_marker {
  * are absent have p == NULL.
  */
 int	scan_marker(const char *line, size_t len, struct scan_marker *m);
+/*
+ * The same for a line as arangod prints it, without a look at what `data`
+ * holds: known members, no white space, no escapes, `data` last and an object.
+ * False: it is another one, ask scan_marker().  True says nothing about data
+ * but where it begins, and that nothing but "}" is behind its last byte; a
+ * member behind it, whose value is an object, would be taken for a part of it.
+ */
+bool	scan_marker_front(const char *line, size_t len, struct scan_marker *m);
 
 /*
  * A span as a number: an integer, or a decimal string in quotes.  0 or

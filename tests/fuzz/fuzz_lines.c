@@ -29,11 +29,39 @@ check_span(const struct scan_span *s, const char *line, size_t len)
 	buf_free(&out);
 }
 
+static bool
+is_same(const struct scan_span *a, const struct scan_span *b)
+{
+	return a->p == b->p && a->len == b->len;
+}
+
+/* What is found at a glance is what is found by looking. */
+static void
+check_front(const struct scan_marker *f, int r, const struct scan_marker *m,
+    const char *end)
+{
+	if (f->data.p != NULL)
+		bug_unless(*f->data.p == '{' &&
+		    f->data.p + f->data.len == end - 1);
+	else
+		bug_unless(r == 0);
+	if (r != 0)
+		return;
+	bug_unless(f->data.p == m->data.p);
+	/* but for members behind a data that goes on to the end */
+	if (f->data.len == m->data.len)
+		bug_unless(is_same(&f->tick, &m->tick) &&
+		    is_same(&f->type, &m->type) && is_same(&f->db, &m->db) &&
+		    is_same(&f->cuid, &m->cuid) && is_same(&f->tid, &m->tid));
+	else
+		bug_unless(f->data.len > m->data.len);
+}
+
 static int
 take_line(const char *line, size_t len, void *arg)
 {
 	struct buf		*all = arg;
-	struct scan_marker	 m;
+	struct scan_marker	 m, front;
 	char			*copy;
 	int			 r;
 
@@ -47,6 +75,8 @@ take_line(const char *line, size_t len, void *arg)
 	bug_unless(scan_value_end(copy, copy + len) ==
 	    scan_value_end_plain(copy, copy + len));
 	r = scan_marker(copy, len, &m);
+	if (scan_marker_front(copy, len, &front))
+		check_front(&front, r, &m, copy + len);
 	if (r == 0) {
 		check_span(&m.tick, copy, len);
 		check_span(&m.type, copy, len);

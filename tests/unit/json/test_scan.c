@@ -147,6 +147,44 @@ test_marker(void)
 	CU_ASSERT_PTR_NULL(m.tick.p);
 }
 
+/* A glance is enough for what arangod prints, and for nothing else. */
+static void
+test_marker_front(void)
+{
+	static const char *const good[] = {
+		"{\"tick\":\"2103\",\"type\":2300,\"db\":\"mydb\",\"cuid\":"
+		"\"c1/s2\",\"tid\":\"0\",\"data\":{\"_key\":\"a}\",\"v\":{}}}",
+		"{\"tick\":\"2110\",\"type\":2200,\"tid\":\"5\",\"db\":\"d\"}",
+		"{\"tick\":\"1\",\"type\":2004,\"db\":\"\",\"cuid\":\"c/s\"}",
+	};
+	static const char *const others[] = {
+		"", "{", "{}", "{\"tick\":\"1\",\"type\":1 }",
+		"{\"tick\":\"1\", \"type\":1}", "{\"tick\":\"\\u0031\"}",
+		"{\"tick\":\"1\",\"tick\":\"1\",\"data\":{}}",
+		"{\"tick\":\"1\",\"new\":1,\"data\":{}}",
+		"{\"data\":{\"a\":{}},\"tick\":\"1\"}",
+		"{\"tick\":1,\"data\":[]}", "{\"tick\":1,\"data\":{}",
+		"{\"tick\":1,\"data\":}}", "{\"tick\":,\"type\":1}}",
+		"{\"tick\":\"1,\"data\":{}}", "{\"tick\":1\"data\":{}}",
+		"{\"tick\":-1,\"data\":{}}", "{\"tick\"",
+	};
+	struct scan_marker	 m, f;
+	size_t			 i;
+
+	for (i = 0; i < NITEMS(good); i++) {
+		CU_ASSERT_TRUE(scan_marker_front(good[i], strlen(good[i]),
+		    &f));
+		CU_ASSERT_EQUAL(marker(good[i], &m), 0);
+		CU_ASSERT_EQUAL(memcmp(&f, &m, sizeof(m)), 0);
+	}
+	for (i = 0; i < NITEMS(others); i++) {
+		if (scan_marker_front(others[i], strlen(others[i]), &f))
+			fprintf(stderr, "taken: %s\n", others[i]);
+		CU_ASSERT_FALSE(scan_marker_front(others[i],
+		    strlen(others[i]), &f));
+	}
+}
+
 static void
 test_bad_lines(void)
 {
@@ -324,6 +362,7 @@ UNIT_MAIN("json-scan",
     { "lines have a limit", test_line_limit },
     { "the receiver may stop", test_stop },
     { "only top-level members of a marker count", test_marker },
+    { "what arangod prints is seen at a glance", test_marker_front },
     { "lines that are no marker", test_bad_lines },
     { "values end where they do at every offset", test_block_borders },
     { "spans are decoded as strings", test_strings },
