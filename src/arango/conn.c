@@ -263,6 +263,7 @@ struct trial {
 	struct http_call	*call;
 	bool			 done;
 	bool			 given;		/* on_data had bytes */
+	bool			 shown;		/* on_status had the call */
 };
 
 static bool
@@ -294,9 +295,10 @@ trial_status(void *arg, struct http_call *call, int status)
 	t->ans->status = status;
 	if (coding != NULL && strcasecmp(coding, "identity") != 0)
 		return ERR_PROTOCOL;	/* we asked for none */
-	if (is_good(status) && t->req->on_status != NULL)
-		return t->req->on_status(t->req->arg, call, status);
-	return 0;
+	if (!is_good(status) || t->req->on_status == NULL)
+		return 0;
+	t->shown = true;
+	return t->req->on_status(t->req->arg, call, status);
 }
 
 static int
@@ -312,6 +314,15 @@ trial_data(void *arg, struct http_call *call, const uint8_t *p, size_t n)
 		return ERR_TOO_BIG;
 	buf_append(&t->ans->body, p, n);
 	return 0;
+}
+
+/* Nobody may hold the call back any more. */
+static void
+trial_over(struct trial *t)
+{
+	if (t->shown && t->req->on_over != NULL)
+		t->req->on_over(t->req->arg);
+	t->shown = false;
 }
 
 static void
@@ -335,6 +346,7 @@ trial_done(void *arg, struct http_result *res)
 	}
 	t->call = NULL;
 	t->done = true;
+	trial_over(t);
 	fiber_cond_broadcast(&t->w.cond);
 }
 
@@ -435,6 +447,7 @@ conn_try(struct arango *a, const struct arango_req *req,
 		    !req->cancel->cancelled))
 			fiber_cond_wait(&t.w.cond);
 		if (!t.done) {
+			trial_over(&t);
 			http_call_cancel(&t.call);
 			ans->err = err_set(&ans->msg, ERR_CANCELLED,
 			    "cancelled");

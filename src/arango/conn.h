@@ -199,12 +199,15 @@ struct arango_req {
 	 * Streaming: for 2xx answers only (others are collected).  Once
 	 * on_data was called nothing is tried again.  Negative: give up with
 	 * that.  They run outside the fiber and must not wait;
-	 * http_call_pause() and http_call_resume() hold the answer back.
+	 * http_call_pause() and http_call_resume() hold the answer back, from
+	 * on_status until on_over (may be NULL): then the call is no more,
+	 * while who waits for the answer has yet to be woken.
 	 */
 	int			(*on_status)(void *arg, struct http_call *call,
 				    int status);
 	int			(*on_data)(void *arg, struct http_call *call,
 				    const uint8_t *p, size_t n);
+	void			(*on_over)(void *arg);
 	void			*arg;
 };
 #define ARANGO_REQ_INIT	{ .method = "GET",				\

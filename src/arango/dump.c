@@ -197,6 +197,15 @@ on_data(void *arg, struct http_call *call, const uint8_t *p, size_t n)
 	return line_feed(&d->lines, (const char *)p, n, take_line, d);
 }
 
+static void
+on_over(void *arg)
+{
+	struct dump	*d = arg;
+
+	if (d->o->on_call != NULL)
+		d->o->on_call(d->o->arg, NULL);
+}
+
 static int
 end_of_chunk(struct dump *d)
 {
@@ -225,6 +234,7 @@ dump_chunk(struct arango_snapshot *s, struct dump *d, const char *path,
 	req.fresh = true;
 	req.on_status = on_status;
 	req.on_data = on_data;
+	req.on_over = on_over;
 	req.arg = d;
 	r = arango_call(s->o.cluster, &req, &ans);
 	if (r == 0 && (r = end_of_chunk(d)) != 0)

@@ -59,9 +59,10 @@ struct arango_dump_opts {
 	const char	*shard;
 	uint32_t	 chunk_bytes;
 	bool		 vpack;		/* JSON where the server has no other */
-	/* 0, or negative to stop with it.  `call` may be paused. */
+	/* 0, or negative to stop with it. */
 	int		(*on_doc)(void *arg, const struct arango_doc *doc);
-	/* A chunk begins (may be NULL); for pausing. */
+	/* A chunk begins (may be NULL); for pausing.  NULL: it is over, there
+	 * is nothing to be resumed any more. */
 	void		(*on_call)(void *arg, struct http_call *call);
 	void		*arg;
 };

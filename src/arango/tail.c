@@ -206,6 +206,14 @@ on_data(void *arg, struct http_call *call, const uint8_t *p, size_t n)
 	return wal_parse_feed(&t->parser, p, n);
 }
 
+static void
+on_over(void *arg)
+{
+	struct arango_tail	*t = arg;
+
+	t->call = NULL;
+}
+
 static int
 on_marker(void *arg, const struct arango_marker *m)
 {
@@ -363,9 +371,9 @@ ask(struct arango_tail *t, struct arango_answer *ans)
 	req.cancel = &t->request;
 	req.on_status = on_status;
 	req.on_data = on_data;
+	req.on_over = on_over;
 	req.arg = t;
 	arango_call(t->o.cluster, &req, ans);
-	t->call = NULL;
 	if (ans->err == 0)
 		ans->err = check_whole(t, &ans->msg);
 	free(path);

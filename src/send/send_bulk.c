@@ -68,14 +68,18 @@ bulk_free(struct talk *t)
 }
 
 /*
- * Only at the begin of an answer, when all of its body is still to come: a
- * call that is held back later may have ended when it is to go on.
+ * At the begin of an answer, when all of its body is still to come.  It may
+ * break off all the same.
  */
 void
 bulk_hold(struct talk *t, struct http_call *call)
 {
-	const char	*len = http_call_header(call, "content-length");
+	const char	*len;
 
+	t->paused = NULL;
+	if (call == NULL)
+		return;
+	len = http_call_header(call, "content-length");
 	if (t->dead || t->bulk_bytes == 0 || (len != NULL &&
 	    strcmp(len, "0") == 0))
 		return;

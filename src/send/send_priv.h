@@ -361,7 +361,7 @@ int	fetch_documents(struct talk *t, struct rbuf *m, struct err_msg *em);
 void	bulk_push(struct talk *t, uint16_t type, struct buf *b);
 void	bulk_pump(struct talk *t);
 void	bulk_free(struct talk *t);
-/* Hold the answer back while something waits to be sent. */
+/* Hold the answer back while something waits to be sent; NULL: it is over. */
 void	bulk_hold(struct talk *t, struct http_call *call);
 /* Wait until at most `bytes` wait; 0 or ERR_CANCELLED. */
 int	bulk_wait(struct talk *t, size_t bytes);

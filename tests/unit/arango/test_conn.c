@@ -288,6 +288,103 @@ do_wait_for_ever(void *arg)
 	CU_ASSERT_EQUAL(arango_sleep(&cancel, 60 * 1000), ERR_CANCELLED);
 }
 
+/* ---- an answer that may be held back ------------------------------------ */
+
+static struct http_call	*shown;
+static unsigned		 overs;
+static bool		 give_up;
+
+static int
+on_shown(void *arg, struct http_call *call, int status)
+{
+	CU_ASSERT_PTR_NULL(shown);
+	shown = call;
+	http_call_pause(call);
+	return 0;
+}
+
+static int
+on_bytes(void *arg, struct http_call *call, const uint8_t *p, size_t n)
+{
+	CU_ASSERT_PTR_EQUAL(shown, call);
+	http_call_pause(call);
+	return give_up ? ERR_FORMAT : 0;
+}
+
+static void
+on_over(void *arg)
+{
+	CU_ASSERT_PTR_NOT_NULL(shown);
+	shown = NULL;
+	overs++;
+}
+
+/* At any time, as somebody else's timer would. */
+static void
+pause_and_resume(void *arg)
+{
+	while (!*(bool *)arg) {
+		if (shown != NULL)
+			http_call_resume(shown);
+		fiber_sleep_ms(1);
+		if (shown != NULL)
+			http_call_pause(shown);
+		fiber_yield();
+	}
+}
+
+static void
+do_hold_back(void *arg)
+{
+	static const struct {
+		const char	*path;
+		bool		 cancel, give_up;
+		int		 err;
+		unsigned	 overs;
+	} t[] = {
+		{ "/good", false, false, 0, 1 },
+		{ "/endless", true, false, ERR_CANCELLED, 1 },
+		{ "/endless", false, true, ERR_FORMAT, 1 },
+		{ "/none", false, false, ERR_HTTP, 0 }
+	};
+	struct arango_req	 req = ARANGO_REQ_INIT;
+	struct arango_answer	 ans;
+	bool			 end = false;
+	size_t			 i;
+
+	fiber_spawn(fake_loop, pause_and_resume, &end);
+	for (i = 0; i < NITEMS(t); i++) {
+		memset(&cancel, 0, sizeof(cancel));
+		overs = 0;
+		give_up = t[i].give_up;
+		req.path = t[i].path;
+		req.cancel = &cancel;
+		req.on_status = on_shown;
+		req.on_data = on_bytes;
+		req.on_over = on_over;
+		if (t[i].cancel)
+			fiber_spawn(fake_loop, do_cancel, NULL);
+		CU_ASSERT_EQUAL(arango_call(a, &req, &ans), t[i].err);
+		arango_answer_free(&ans);
+		CU_ASSERT_PTR_NULL(shown);
+		CU_ASSERT_EQUAL(overs, t[i].overs);
+	}
+	end = true;
+	fiber_sleep_ms(10);
+}
+
+static void
+test_hold_back(void)
+{
+	fake_begin();
+	fake_start(&f, answer, NULL);
+	a = fake_cluster(f.url, NULL);
+	fake_run(do_hold_back, NULL);
+	arango_free(&a);
+	fake_stop(&f);
+	fake_end();
+}
+
 static void
 never(struct http_req *req, void *arg)
 {
@@ -622,6 +719,7 @@ UNIT_MAIN("arango conn",
     { "tried again: what is safe, as long as told", test_tries },
     { "a coordinator that is away is replaced", test_next_coordinator },
     { "cancelling ends calls and sleeps", test_cancel },
+    { "an answer is held back until it is over", test_hold_back },
     { "lifetimes are in the cluster's time", test_clock },
     { "the next secret is tried, files are read again", test_rotation },
     { "tokens from outside: waited for, never used too long", test_outside },
