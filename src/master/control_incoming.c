@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fsx.h"
@@ -262,6 +263,28 @@ start_inventory(struct control_incoming *in)
 	buf_free(&b);
 }
 
+/* The file that names the configuration to which our records belong. */
+static char *
+records_path(const struct control *c)
+{
+	return xasprintf("%s/incoming-id", c->conf->data_dir);
+}
+
+void
+control_incoming_distrust(const struct control *c, const char *why)
+{
+	char	*path = records_path(c);
+	int	 r;
+
+	/* check_records() does the rest, and again if it is interrupted */
+	if (access(path, F_OK) == 0) {
+		log_notice("%s: shards are compared", why);
+		if ((r = fsx_unlink(path)) != 0)
+			log_error("%s: %s", path, err_text(r));
+	}
+	free(path);
+}
+
 /*
  * Records of what was applied are of one configuration only: another master
  * may have ended that one while we were away.
@@ -271,10 +294,9 @@ check_records(struct control_incoming *in)
 {
 	const char	*id = json_string_or(in->x, "id", "");
 	struct buf	 b = BUF_INIT;
-	char		*path, *dir;
+	char		*path = records_path(in->c), *dir;
 	int		 r;
 
-	path = xasprintf("%s/incoming-id", in->c->conf->data_dir);
 	dir = xasprintf("%s/applied", in->c->conf->data_dir);
 	r = fsx_read_file(path, 64, &b);
 	if (r != 0 || strcmp(buf_cstr(&b), id) != 0) {
@@ -356,11 +378,13 @@ incoming_set_conf(struct control_incoming *in, struct json_object *conf,
 	in->conf = conf;
 	in->x = x;
 	in->active = conf != NULL && incoming_source_id(in)[0] != '\0';
-	in->state = SHARD_STATE_INACTIVE;
+	in->stored = SHARD_STATE_INACTIVE;
 	for (s = 0; s < SHARD_STATE_COUNT && in->active; s++)
 		if (strcmp(shard_state_name((enum shard_state)s), state) == 0)
-			in->state = (enum shard_state)s;
-	in->stored = in->state;
+			in->stored = (enum shard_state)s;
+	in->state = in->stored;
+	if (in->active && in->state != SHARD_STATE_CANCELLING)
+		in->state = SHARD_STATE_INITIALIZING;
 	incoming_wake(in);
 }
 
@@ -373,11 +397,10 @@ is_silent(const struct control_incoming *in)
 	return ms > (uint64_t)control_message_timeout_ns(in->c) / 1000000;
 }
 
-/* What all parts together are. */
-static enum shard_state
-judge(struct control_incoming *in)
+enum shard_state
+incoming_judge(struct control_incoming *in)
 {
-	size_t	 n;
+	bool	 silent;
 
 	in->trouble[0] = '\0';
 	if (in->link != NULL &&
@@ -395,18 +418,21 @@ judge(struct control_incoming *in)
 	if (in->link != NULL && *control_worker_word(in->link, "error") != 0)
 		(void)str_copy(in->trouble, sizeof(in->trouble),
 		    control_worker_word(in->link, "error"));
-	n = incoming_count(in, SHARD_STATE_RUNNING);
-	if (in->has_plan && in->plan > 0 && n == in->nshards && !is_silent(in))
-		return SHARD_STATE_RUNNING;
-	if (in->state == SHARD_STATE_RUNNING && !is_silent(in))
-		return in->state;
-	if (is_silent(in) && in->trouble[0] == '\0')
+	silent = is_silent(in);
+	if (silent && in->trouble[0] == '\0')
 		(void)str_copy(in->trouble, sizeof(in->trouble),
 		    "nothing was heard of the source for longer than the "
 		    "message timeout");
-	return in->has_plan ? SHARD_STATE_INITIAL_SYNC :
-	    in->state == SHARD_STATE_INITIAL_SYNC ? in->state :
-	    SHARD_STATE_INITIALIZING;
+	if (!in->has_plan)
+		return SHARD_STATE_INITIALIZING;
+	if (silent)
+		return SHARD_STATE_INITIAL_SYNC;
+	/* Once it has been so, single shards do not take it back. */
+	if (in->state == SHARD_STATE_RUNNING ||
+	    in->stored == SHARD_STATE_RUNNING || (in->plan > 0 &&
+	    incoming_count(in, SHARD_STATE_RUNNING) == in->nshards))
+		return SHARD_STATE_RUNNING;
+	return SHARD_STATE_INITIAL_SYNC;
 }
 
 /* States that the agency does not know yet; true when there was one. */
@@ -505,7 +531,8 @@ write_state(struct control_incoming *in)
 	if (now - in->written_ms < WRITE_EVERY_MS)
 		return;
 	any = gather_changes(in, &t);
-	if (state != in->stored) {
+	if (state != in->stored && (in->has_plan ||
+	    state == SHARD_STATE_FAILED)) {
 		o = json_object_new_string(shard_state_name(state));
 		agency_trx_set(&t, INCOMING_KEY "/state", o, 0);
 		any = true;
@@ -518,7 +545,8 @@ write_state(struct control_incoming *in)
 	if (any || first) {
 		in->written_ms = now;
 		if (incoming_write(in, &t, &m) == 0) {
-			in->stored = state;
+			if (o != NULL)
+				in->stored = state;
 			if (first)
 				first_was(in);
 		} else {
@@ -550,7 +578,7 @@ round_once(struct control_incoming *in)
 	if (!in->running)
 		workers_start(in);
 	incoming_pairs_start(in);
-	if ((state = judge(in)) != in->state) {
+	if ((state = incoming_judge(in)) != in->state) {
 		log_notice("synchronization is %s%s%s", shard_state_name(state),
 		    in->trouble[0] != '\0' ? ": " : "", in->trouble);
 		in->state = state;
@@ -564,7 +592,8 @@ static int
 load(struct control_incoming *in, struct err_msg *m)
 {
 	static const char *const  paths[] = {
-		INCOMING_KEY, INCOMING_X, CONTROL_ROOT "/x/incomingAborted"
+		INCOMING_KEY, INCOMING_X, CONTROL_ROOT "/x/incomingAborted",
+		"/arango/Readonly"
 	};
 	struct json_object	 *o = NULL, *root, *conf, *x;
 	int			  r;
@@ -576,6 +605,11 @@ load(struct control_incoming *in, struct err_msg *m)
 	conf = json_at(root, "synchronizationState.incoming");
 	x = json_at(root, "x.incoming");
 	in->aborted = json_bool_or(root, "x.incomingAborted", false);
+	/* Not without a break since (R7): the guard makes it so again. */
+	if (json_bool_or(x, "readOnly", false) &&
+	    !json_bool_or(o, "arango.Readonly", false))
+		control_incoming_distrust(in->c, "the own cluster was made "
+		    "writable while nobody looked after it");
 	if (!in->ended) {
 		incoming_set_conf(in, json_object_get(conf),
 		    json_object_get(x));
@@ -584,7 +618,7 @@ load(struct control_incoming *in, struct err_msg *m)
 	if (in->active)
 		log_notice("synchronization from cluster %s goes on, it was "
 		    "%s", incoming_source_id(in),
-		    shard_state_name(in->state));
+		    shard_state_name(in->stored));
 	json_object_put(o);
 	return 0;
 }

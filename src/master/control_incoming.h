@@ -40,6 +40,11 @@ int	control_incoming_get_tasks(struct control_call *call,
 
 void	control_incoming_begin(struct control *c);
 void	control_incoming_end(struct control *c);
+/*
+ * What this daemon has recorded as applied is not what the target holds any
+ * more, and what others did to it may not be over: all shards are compared.
+ */
+void	control_incoming_distrust(const struct control *c, const char *why);
 
 /* ---- control_api.c, for all routes -------------------------------------- */
 

@@ -62,6 +62,21 @@ was_open(struct control_incoming *in)
 	}
 }
 
+/* Whoever leads next has to know that it was read-only from now on. */
+static void
+remember(struct control_incoming *in)
+{
+	struct agency_trx	 t = AGENCY_TRX_INIT;
+	struct err_msg		 m = { "" };
+
+	if (!is_on(in) || json_bool_or(in->x, "readOnly", false))
+		return;
+	agency_trx_set_text(&t, INCOMING_X "/readOnly", "true", 0);
+	if (incoming_write(in, &t, &m) == 0 && is_on(in))
+		json_set_bool(in->x, "readOnly", true);
+	agency_trx_free(&t);
+}
+
 static void
 keep_mode(struct guard *g)
 {
@@ -86,6 +101,7 @@ keep_mode(struct guard *g)
 	if (r != 0)
 		return;
 	g->was_readonly = true;
+	remember(in);
 	g->mode_ms = loop_now_ms(in->c->loop);
 }
 

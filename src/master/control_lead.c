@@ -58,6 +58,16 @@ last_leader(const struct control *c)
 	    LAST_OTHER;
 }
 
+/* What we know of our work is from before that. */
+static bool
+another_led(const struct control *c)
+{
+	struct json_object	*o = control_state_at(c, "x", "lastLeader",
+				    NULL);
+
+	return o != NULL && strcmp(json_string_or(o, "id", ""), c->id) != 0;
+}
+
 int
 control_lead_note(struct control *c, struct arango_agency *agency, bool left,
     struct err_msg *m)
@@ -144,8 +154,13 @@ control_lead_go_on(struct control *c)
 	}
 	if (now < c->lead_from_ms)
 		return;
-	if (last_leader(c) != LAST_WE)
+	if (last_leader(c) != LAST_WE) {
+		/* Before we claim it, or a crash between both hides it. */
+		if (another_led(c))
+			control_incoming_distrust(c, "another master has led "
+			    "since this one did");
 		claim(c);
+	}
 	if (last_leader(c) == LAST_WE && control_is_leader(c) && !c->stopping)
 		begin(c);
 }

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""When a master must not rely on what it has recorded as applied: the target was
+writable while no master looked after it, another master has led meanwhile."""
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests/lib"))
+from datacenters import Pair, Root, run_all
+from load import fill, good, make
+from sandbox import wait_for
+
+PATH = "/_db/_system/_api/document/x"
+
+
+def change_target(p, name):
+    """What replication did not do: a document more, one less, one other."""
+    for r in (p.b.post(PATH, {"_key": name}), p.b.delete(PATH + "/d1"),
+              p.b.put(PATH + "/d2", {"is": name})):
+        assert r.status in (200, 201, 202), r
+
+
+def settled(p):
+    """What was written is recorded, so a restart has nothing to copy."""
+    wait_for(lambda: p.status()["status"] == "running", "runs", 40)
+    time.sleep(3)               # --apply.settle, and a record each second
+
+
+def begin(p):
+    make(p.a, "_system", "x", 2, 1)
+    fill(p.a, "_system", "x", 300, prefix="d")
+    p.configure()
+    p.wait_running(45)
+    p.wait_equal(20)
+    wait_for(lambda: p.b.agency("/arangodb/arangosync/x/incoming/readOnly"),
+             "it is remembered that the target is read-only", 10)
+
+
+def restarted(p):
+    """Nothing has happened: the records are good."""
+    settled(p)
+    p.mb.kill()
+    p.mb.start()
+    p.wait_running(45)
+    assert not p.mb.logged("shards are compared"), "not without a reason"
+
+
+def writable_while_nobody_looked(p):
+    settled(p)
+    p.mb.kill()
+    good(p.b.put("/_admin/server/mode", {"mode": "default"}))
+    h = Root(p.b).connect()
+    r = h.post(PATH, {"_key": "foreign"})
+    h.close()
+    assert r.status in (201, 202), r
+    change_target(p, "open")
+    p.mb.start()
+    wait_for(lambda: p.mb.logged("was made writable"), "it is noticed", 40)
+    p.wait_running(45)
+    p.wait_equal(30)
+    wait_for(lambda: p.read_only(p.b), "read-only again", 10)
+
+
+def another_master(p, how):
+    """It leads for a while; what the first one has recorded is of before."""
+    first = p.mb
+    second = p.make_master(p.kb, "second-" + how, p.b)
+    p.masters.append(second)
+    second.start()
+    second.wait_version()
+    assert first.stop()[0] == 0
+    p.mb = second
+    wait_for(second.leads, "the second one leads", 60)
+    p.wait_running(45)
+    fill(p.a, "_system", "x", 100, prefix=how)
+    p.wait_equal(30)
+    getattr(second, how)()
+    p.mb = first
+    # a request of its processes that came late
+    change_target(p, how + "-late")
+    first.start()
+    wait_for(first.leads, "the first one leads again", 60)
+    p.wait_running(60)
+    p.wait_equal(40)
+    assert first.logged("another master has led since"), "it says so"
+    p.masters.remove(second)
+
+
+def another_master_left(p):
+    another_master(p, "stop")
+
+
+def another_master_was_killed(p):
+    another_master(p, "kill")
+
+
+def stopped(p):
+    p.check_sync()
+    p.stop()
+    p.assert_equal(300)
+
+
+run_all("trust", [begin, restarted, writable_while_nobody_looked,
+                  another_master_left, another_master_was_killed, stopped],
+        Pair(dbservers=1), 240)
