@@ -43,8 +43,14 @@ create_check_email(const char *value, struct err_msg *m)
 int
 create_check_distinct(const struct conf *c, const char *const *names)
 {
-	size_t	 i, j;
+	static const char *const	 lists[] = { "host", "email" };
+	size_t				 i, j;
 
+	/* a variable of a script that is not set: not what was meant */
+	for (i = 0; i < NITEMS(lists); i++)
+		if (conf_has(c, lists[i]) && conf_is_set(c, lists[i]) &&
+		    conf_list(c, lists[i], NULL)[0] == NULL)
+			return cli_usage(c, "--%s needs a value", lists[i]);
 	for (i = 0; names[i] != NULL; i++)
 		for (j = i + 1; names[j] != NULL; j++)
 			if (strcmp(conf_string(c, names[i]),

@@ -46,7 +46,8 @@ int	create_signed(const struct conf *c, enum cert_use use,
 	    struct cert_pair *pair);
 /* The same into --keyfile. */
 int	create_keyfile(const struct conf *c, enum cert_use use);
-/* 0, or 2 when two of these options (NULL at the end) name one file. */
+/* 0, or 2 when two of these options (NULL at the end) name one file, or a list
+ * was given with nothing in it. */
 int	create_check_distinct(const struct conf *c, const char *const *names);
 
 #endif

@@ -23,6 +23,7 @@
 #define QUOTA_MIN		((uint64_t)16 << 20)
 
 static int	check_quota(const char *value, struct err_msg *m);
+static int	check_user_name(const char *value, struct err_msg *m);
 static int	run(const struct conf *c, void *context);
 
 static const char *const	levels[] = {
@@ -109,6 +110,7 @@ static const struct conf_option	options[] = {
 	{ .name = "pid-file", .type = CONF_STRING, .flags = CONF_FILE_PATH,
 	  .arg = "FILE", .help = "Write the process id there." },
 	{ .name = "user", .type = CONF_STRING, .arg = "USER",
+	  .check = check_user_name,
 	  .help = "User that the processes become when started as root; the "
 	      "supervisor stays root, to read files again." },
 	{ .name = "log.file", .type = CONF_STRING, .flags = CONF_FILE_PATH,
@@ -144,6 +146,13 @@ check_quota(const char *value, struct err_msg *m)
 	if (str_to_bytes(value, &n) == 0 && n != 0 && n < QUOTA_MIN)
 		return err_set(m, ERR_RANGE, "must be 0 or at least 16MiB");
 	return 0;
+}
+
+static int
+check_user_name(const char *value, struct err_msg *m)
+{
+	return *value != '\0' ? 0 : err_set(m, ERR_USAGE, "must be the name "
+	    "or the number of a user");
 }
 
 /* Workers know nothing of the daemon's command line but this. */
@@ -276,6 +285,8 @@ run(const struct conf *c, void *context)
 	struct err_msg	 m = { "" };
 	int		 code;
 
+	if (conf_is_set(c, "master.endpoint") && d.master_endpoints[0] == NULL)
+		return cli_usage(c, "--master.endpoint needs a value");
 	code = daemon_run(&d, classes, &m);
 	free(made);
 	return code == 0 ? 0 : cli_fail("%s", m.text);
