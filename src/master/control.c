@@ -219,7 +219,8 @@ lease_may_be_had(const struct control *c)
 	return c->seen_ms == 0 || leader == NULL || strcmp(leader, c->id) == 0;
 }
 
-static void
+/* False: try again soon. */
+static bool
 keep_lease(struct control *c)
 {
 	struct err_msg	 m = { "" };
@@ -229,8 +230,10 @@ keep_lease(struct control *c)
 		r = arango_lease_renew(c->agency, &c->lease, &m);
 	else if (lease_may_be_had(c))
 		r = arango_lease_take(c->agency, &c->lease, true, NULL, &m);
-	if (r != 0 && r != ERR_EXISTS && r != ERR_BAD_STATE)
-		log_debug("lease: %s", m.text);
+	if (r == 0 || r == ERR_EXISTS || r == ERR_BAD_STATE)
+		return true;
+	log_debug("lease: %s", m.text);
+	return false;
 }
 
 /* Until the cluster is known to be ours.  False: it cannot become so. */
@@ -257,16 +260,20 @@ one_round(struct control *c)
 {
 	struct err_msg	 m = { "" };
 	uint64_t	 now = loop_now_ms(c->loop);
-	bool		 due;
+	bool		 due, kept = true;
 
 	due = c->renewed_ms == 0 || now - c->renewed_ms >= CONTROL_RENEW_MS;
 	if (due || !c->lease.held)
-		keep_lease(c);
-	if (due && register_master(c, &m) == 0)
+		kept = keep_lease(c);
+	if (due && register_master(c, &m) == 0 && kept)
 		c->renewed_ms = now;
 	/* What changes from now on is read in the next round. */
 	c->state_dirty = false;
 	control_look(c);
+	/* The one that led has just lost it. */
+	if (c->trouble == 0 && !c->lease.held && lease_may_be_had(c) &&
+	    keep_lease(c) && c->lease.held)
+		control_look(c);
 	control_lead_go_on(c);
 }
 
@@ -276,12 +283,16 @@ wait_round(struct control *c)
 {
 	uint64_t	 now = loop_now_ms(c->loop), until;
 
-	until = now + CONTROL_LOOK_MS;
+	until = now + (control_is_leader(c) ? CONTROL_LOOK_MS :
+	    CONTROL_FOLLOW_MS);
 	if (c->trouble != 0 || control_leader_id(c) == NULL ||
 	    (control_is_leader(c) && !control_lead_is_on(c)))
 		until = now + CONTROL_AGAIN_MS;
 	if (c->renewed_ms != 0)
-		until = MIN(until, c->renewed_ms + CONTROL_RENEW_MS);
+		until = MIN(until, MAX(c->renewed_ms + CONTROL_RENEW_MS,
+		    now + CONTROL_AGAIN_MS));
+	if (c->lead_from_ms > now)
+		until = MIN(until, c->lead_from_ms);
 	while (!c->stopping && !c->state_dirty &&
 	    fiber_cond_wait_until(&c->wake, until) == 0)
 		;

@@ -4,7 +4,7 @@
  *
  * State is below /arangodb/arangosync in the agency of our own cluster, where
  * operators look for it and where the original had it (product reference 1.5,
- * 1.6): `leader` and `masters/<id>` with a ttl of 30 s, `programVersion`,
+ * 1.6): `leader` and `masters/<id>` with a ttl, `programVersion`,
  * `synchronizationState`; ours is below `x/`.
  */
 #ifndef MASTER_CONTROL_H
@@ -23,11 +23,18 @@
 #include "master/daemon.h"
 
 #define CONTROL_ROOT		"/arangodb/arangosync"
-#define CONTROL_TTL_S		30	/* of leader and masters/<id> */
-#define CONTROL_RENEW_MS	10000
+/*
+ * Of leader and masters/<id>.  With 2 s until it is noticed, and the 5 s for
+ * differences of clocks that a takeover waits, another master leads 30 s after
+ * the end of this one at the latest.
+ */
+#define CONTROL_TTL_S		20
+#define CONTROL_RENEW_MS	6000
 /* Our keys are read when they change; at least that often, as keys that run
  * out may do so silently. */
 #define CONTROL_LOOK_MS		5000
+/* ... and who does not lead, for the end of the other's lease. */
+#define CONTROL_FOLLOW_MS	2000
 /* After trouble, and when nobody leads. */
 #define CONTROL_AGAIN_MS	1000
 #define CONTROL_LEASE_CHECK_MS	250
