@@ -273,7 +273,7 @@ store_again(struct wish *w)
 	struct json_object	*conf = make_conf(w);
 	struct err_msg		 m = { "" };
 
-	json_set_string(conf, "state", shard_state_name(in->state));
+	json_set_string(conf, "state", shard_state_name(in->stored));
 	agency_trx_set(&t, INCOMING_KEY, conf, 0);
 	if (incoming_write(in, &t, &m) != 0)
 		(void)refuse(w, 503, "%s", m.text);

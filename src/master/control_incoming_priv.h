@@ -75,6 +75,11 @@ struct control_incoming {
 	bool		 woken;
 
 	bool		 active;	/* something is configured */
+	/*
+	 * What it is now, and what the agency keeps, which is what was reached:
+	 * who has just begun to lead knows of no shard, and does not take that
+	 * back before it does.
+	 */
 	enum shard_state state, stored;
 	bool		 configuring;	/* one request at a time */
 	struct json_object *conf;	/* synchronizationState.incoming */
@@ -122,6 +127,8 @@ int	incoming_write(struct control_incoming *in, struct agency_trx *t,
 void	incoming_set_conf(struct control_incoming *in,
 	    struct json_object *conf, struct json_object *x);
 const char *incoming_source_id(const struct control_incoming *in);
+/* What all parts together are; in->trouble says what hinders. */
+enum shard_state incoming_judge(struct control_incoming *in);
 /* Workers of all kinds stop: in->leaving of them are still there, and each
  * that is gone is told by in->stopped. */
 void	incoming_workers_stop(struct control_incoming *in);

@@ -153,16 +153,10 @@ make_x(struct control_incoming *in)
 static void
 add_incoming(struct control_incoming *in, struct json_object *o, bool full)
 {
-	enum shard_state	 state = in->state;
-
 	json_set(o, "source", in->active ?
 	    json_object_get(json_at(in->conf, "source")) :
 	    json_object_new_array());
-	/* Who has just begun to lead knows what was, but not one shard yet:
-	 * nobody is to take that for all of them. */
-	if (in->state == SHARD_STATE_RUNNING && !in->has_plan)
-		state = SHARD_STATE_INITIALIZING;
-	json_set_string(o, "status", shard_state_name(state));
+	json_set_string(o, "status", shard_state_name(in->state));
 	if (in->aborted)
 		json_set_bool(o, "cancellationAborted", true);
 	if (!in->active)

@@ -253,6 +253,69 @@ test_pairs_change(void)
 	end();
 }
 
+/* ---- the state of all ---------------------------------------------------------- */
+
+/* Nothing configured, or a source and the state that the agency keeps. */
+static void
+load(const char *state)
+{
+	char	*text = xasprintf("{\"state\":\"%s\"}", state);
+
+	incoming_set_conf(in, json(text), json("{\"sourceId\":\"theirs\"}"));
+	free(text);
+}
+
+/*
+ * Who begins to lead knows what was reached, and of no shard; that they are
+ * all there is said when they are.
+ */
+static void
+test_state(void)
+{
+	static const struct {
+		const char	*kept;
+		enum shard_state first, with_plan;
+	} cases[] = {
+		{ "initializing", SHARD_STATE_INITIALIZING,
+		  SHARD_STATE_INITIAL_SYNC },
+		{ "initial-sync", SHARD_STATE_INITIALIZING,
+		  SHARD_STATE_INITIAL_SYNC },
+		{ "failed", SHARD_STATE_INITIALIZING,
+		  SHARD_STATE_INITIAL_SYNC },
+		{ "running", SHARD_STATE_INITIALIZING, SHARD_STATE_RUNNING },
+		{ "cancelling", SHARD_STATE_CANCELLING,
+		  SHARD_STATE_INITIAL_SYNC }
+	};
+	char			  text[512];
+	size_t			  i;
+
+	for (i = 0; i < NITEMS(cases); i++) {
+		begin();
+		load(cases[i].kept);
+		in->running = true;
+		in->link_ms = loop_now_ms(c.loop);
+		CU_ASSERT_TRUE(in->active);
+		CU_ASSERT_EQUAL(in->state, cases[i].first);
+		CU_ASSERT_STRING_EQUAL(shard_state_name(in->stored),
+		    cases[i].kept);
+		CU_ASSERT_EQUAL(call(control_incoming_post_barrier, "POST",
+		    "/_api/sync/barrier", "", text), 412);
+		CU_ASSERT_EQUAL(incoming_judge(in), SHARD_STATE_INITIALIZING);
+		take("{\"plan\":3,\"pairs\":["
+		    "{\"db\":\"d\",\"coll\":\"x\",\"cid\":\"10\","
+		    "\"target_coll\":\"x\",\"target_cid\":\"20\","
+		    "\"shards\":1}]}");
+		CU_ASSERT_EQUAL(incoming_judge(in), cases[i].with_plan);
+		/* everything is there: nothing */
+		take("{\"plan\":4,\"pairs\":[]}");
+		CU_ASSERT_EQUAL(incoming_judge(in), SHARD_STATE_RUNNING);
+		in->running = false;
+		incoming_set_conf(in, NULL, NULL);
+		CU_ASSERT_EQUAL(in->state, SHARD_STATE_INACTIVE);
+		end();
+	}
+}
+
 /* ---- endpoints ------------------------------------------------------------------------- */
 
 static void
@@ -282,4 +345,5 @@ UNIT_MAIN("incoming",
     { "paths of shards", test_shard_paths },
     { "pairs become shards", test_pairs },
     { "pairs are dropped and made again", test_pairs_change },
+    { "a new leader says running when it knows the shards", test_state },
     { "a source without credentials is none", test_endpoints })
