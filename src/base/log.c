@@ -1,6 +1,9 @@
 /* log.c - lines to a file or standard error, one write(2) each */
+#include <sys/uio.h>
+
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +14,7 @@
 #include "base/log.h"
 
 #define LOG_LINE_MAX_BYTES	8192
+#define LOG_TIME_BYTES		24
 
 static const char *const level_names[LOG_LEVEL_COUNT] = {
 	"error", "warning", "notice", "info", "debug", "trace"
@@ -21,6 +25,9 @@ static int		 fd = STDERR_FILENO;
 static char		*file;		/* NULL: standard error */
 static bool		 also_stderr;
 static char		 who[64];
+static unsigned long	 lost;		/* lines, since one was written */
+static int		 lost_errno;
+static bool		 torn;		/* a part of one is there */
 
 const char *
 log_level_name(enum log_level level)
@@ -116,6 +123,38 @@ log_fd(void)
 	return fd;
 }
 
+/*
+ * A log that cannot be written must not stop the work: what is lost is counted,
+ * and told as soon as it can be.  A full disk may take the begin of a line.
+ */
+static void
+write_line(const char *line, size_t n)
+{
+	char		 note[256] = "";
+	struct iovec	 iov[2];
+	ssize_t		 done;
+
+	if (lost != 0)
+		snprintf(note, sizeof(note), "%s%.*s warning %s[%d]: %lu "
+		    "lines before this one could not be written: %s\n",
+		    torn ? "\n" : "", LOG_TIME_BYTES, line,
+		    who[0] == '\0' ? "-" : who, (int)getpid(), lost,
+		    strerror(lost_errno));
+	iov[0].iov_base = note;
+	iov[0].iov_len = MIN(strlen(note), sizeof(note) - 1);
+	iov[1].iov_base = (void *)(uintptr_t)line;
+	iov[1].iov_len = n;
+	done = writev(fd, iov, 2);
+	if (done == (ssize_t)(iov[0].iov_len + n)) {
+		lost = 0;
+		torn = false;
+		return;
+	}
+	lost_errno = done == -1 ? errno : ENOSPC;
+	lost++;
+	torn = torn || done > 0;
+}
+
 void
 log_va(enum log_level level, const char *fmt, va_list ap)
 {
@@ -138,9 +177,7 @@ log_va(enum log_level level, const char *fmt, va_list ap)
 	if (r > 0)
 		n = MIN(n + (size_t)r, sizeof(line) - 2);
 	line[n++] = '\n';
-	/* A log that cannot be written must not stop the work. */
-	if (write(fd, line, n) == -1)
-		(void)0;
+	write_line(line, n);
 	if (also_stderr && fd != STDERR_FILENO &&
 	    write(STDERR_FILENO, line, n) == -1)
 		(void)0;

@@ -39,6 +39,17 @@ say_consequences(const struct control_space *s, struct buf *b)
 		buf_append_str(b, "shards whose target is behind wait");
 }
 
+/* Not to the byte, which changes all the time. */
+static const char *
+about(uint64_t bytes, char text[STR_NUMBER_SIZE])
+{
+	uint64_t	 unit = bytes < (uint64_t)10 << 20 ? (uint64_t)1 << 10 :
+			    bytes < (uint64_t)10 << 30 ? (uint64_t)1 << 20 :
+			    (uint64_t)1 << 30;
+
+	return str_format_bytes(bytes - bytes % unit, text);
+}
+
 /* What is wrong, and what to do; empty when nothing is. */
 static void
 say_disk(const struct control_space *s, struct buf *b)
@@ -52,13 +63,10 @@ say_disk(const struct control_space *s, struct buf *b)
 		return;
 	if (s->state == ROOM_SHORT)
 		need += need / 4;
-	/* Whole KiB: what else lives there changes bytes all the time. */
-	str_format_bytes(r->free & ~(uint64_t)1023, have);
-	str_format_bytes(r->total, all);
-	str_format_bytes(need, want);
 	buf_printf(b, "The disk of %s is %s: %s of %s are free. Until %s are "
 	    "free ", s->c->conf->data_dir, s->state == ROOM_FULL ? "full" :
-	    "almost full", have, all, want);
+	    "almost full", about(r->free, have), about(r->total, all),
+	    about(need, want));
 	say_consequences(s, b);
 	buf_append_str(b, ". Make room there; then it goes on by itself.");
 }
@@ -75,8 +83,8 @@ say_quota(const struct control_queues *q, struct buf *b)
 	buf_printf(b, "All queues together have %s, and --mq.quota is %s: the "
 	    "%zu largest wait until targets have taken what is queued. Look "
 	    "whether a target is away, or raise the quota.",
-	    str_format_bytes(q->bytes, have),
-	    str_format_bytes(q->quota, quota), q->stopped);
+	    about(q->bytes, have), str_format_bytes(q->quota, quota),
+	    q->stopped);
 }
 
 static void

@@ -22,6 +22,7 @@
 /* An earlier supervisor was killed: its children leave within that time. */
 #define OLD_CHILDREN_MS	10000
 #define LISTEN_BACKLOG	1024
+#define PID_FILE_AGAIN_MS	2000
 
 struct daemon {
 	const struct daemon_conf *conf;
@@ -29,6 +30,8 @@ struct daemon {
 	struct mesh	*mesh;
 	int		 lock_fd, data_lock_fd, listen_fd;
 	struct err_msg	 why;		/* it cannot go on */
+	bool		 no_pid_file;	/* the disk is full */
+	struct poll_timer pid_timer;
 };
 
 /* One of the files that children read; see file_list(). */
@@ -215,20 +218,38 @@ on_stopping(void *arg)
 
 /*
  * Digits only, without a newline: the ArangoDB Starter reads it with Go's Atoi
- * and takes anything else for "not running".
+ * and takes anything else for "not running".  On a full disk it comes later.
  */
 static int
-write_pid_file(const struct daemon_conf *c, struct err_msg *m)
+write_pid_file(struct daemon *d, struct err_msg *m)
 {
-	char	 text[24];
-	int	 n, r;
+	const struct daemon_conf	*c = d->conf;
+	char				 text[24];
+	int				 n, r;
 
 	if (c->pid_file == NULL)
 		return 0;
 	n = snprintf(text, sizeof(text), "%ld", (long)getpid());
-	if ((r = fsx_replace(c->pid_file, text, (size_t)n, 0644)) != 0)
+	r = fsx_replace(c->pid_file, text, (size_t)n, 0644);
+	d->no_pid_file = err_is_full(r);
+	if (r != 0)
 		err_set(m, r, "--pid-file %s: %s", c->pid_file, err_text(r));
-	return r;
+	return d->no_pid_file ? 0 : r;
+}
+
+static void
+on_pid_timer(void *arg)
+{
+	struct daemon	*d = arg;
+	struct err_msg	 m = { "" };
+
+	if (write_pid_file(d, &m) == 0 && !d->no_pid_file)
+		log_notice("--pid-file %s: there is room for it now",
+		    d->conf->pid_file);
+	else if (d->no_pid_file)
+		poll_timer_start(&d->pid_timer, PID_FILE_AGAIN_MS);
+	else
+		log_warning("%s", m.text);
 }
 
 /* What it was started with turned out to be of no use. */
@@ -310,6 +331,14 @@ run(struct daemon *d, const struct mesh_class *classes)
 	    c->build, c->port, c->data_dir);
 	d->super = super_new(&hooks, d);
 	super_set_data_lock(d->super, d->data_lock_fd);
+	poll_timer_init(&d->pid_timer, super_pollset(d->super), on_pid_timer,
+	    d);
+	if (d->no_pid_file) {
+		log_warning("%s; it is written when there is room",
+		    d->why.text);
+		d->why.text[0] = '\0';
+		poll_timer_start(&d->pid_timer, PID_FILE_AGAIN_MS);
+	}
 	d->mesh = mesh_new(d->super, classes, DAEMON_CLASS_COUNT,
 	    (void *)(uintptr_t)c);
 	if (start_children(d) != 0)
@@ -318,6 +347,7 @@ run(struct daemon *d, const struct mesh_class *classes)
 		(void)proc_notify("READY=1\nSTATUS=serving");
 	code = super_run(d->super);
 	mesh_free(&d->mesh);
+	poll_timer_stop(&d->pid_timer);
 	super_free(&d->super);
 	return code;
 }
@@ -336,7 +366,7 @@ daemon_run(const struct daemon_conf *conf, const struct mesh_class *classes,
 	if (open_log(conf, &d.why) == 0 &&
 	    check_start(conf, &user, &d.why) == 0 &&
 	    take_port_and_dir(&d, &user, &d.why) == 0 &&
-	    write_pid_file(conf, &d.why) == 0) {
+	    write_pid_file(&d, &d.why) == 0) {
 		code = run(&d, classes);
 		log_notice("ended");
 	}
