@@ -1,6 +1,8 @@
 /* sock.c - one accepted connection, plain or TLS, never blocking */
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,6 +11,8 @@
 #include "http/ossl.h"
 #include "http/sock.h"
 #include "http/tls.h"
+
+#define RECORD_BYTES	((size_t)SSL3_RT_MAX_PLAIN_LENGTH)
 
 void
 sock_init(struct sock *s, int fd, struct tls_ctx *tls)
@@ -72,29 +76,105 @@ sock_read(struct sock *s, void *p, size_t n)
 	return r > 0 ? r : ssl_failed(s, r, true);
 }
 
+/* What is left to be written. */
+struct rest {
+	const struct iovec	*iov;
+	int			 n;
+	size_t			 off;	/* in the first one */
+};
+
+/* At most so many bytes that lie together; the rest must not be empty. */
+static size_t
+rest_take(struct rest *t, size_t most, const uint8_t **p)
+{
+	size_t	 left = t->iov->iov_len - t->off, len = MIN(left, most);
+
+	*p = (const uint8_t *)t->iov->iov_base + t->off;
+	t->off += len;
+	if (len == left) {
+		t->iov++;
+		t->n--;
+		t->off = 0;
+	}
+	return len;
+}
+
+/*
+ * One record, from where it is or put together in space.  A record that could
+ * not be written begins with the same bytes when it is tried again, and is not
+ * shorter: OpenSSL insists.
+ */
+static size_t
+next_record(struct rest *t, uint8_t space[RECORD_BYTES], const uint8_t **p)
+{
+	const uint8_t	*part;
+	size_t		 len = rest_take(t, RECORD_BYTES, p), n;
+
+	if (len == RECORD_BYTES || t->n == 0)
+		return len;
+	memcpy(space, *p, len);
+	*p = space;
+	while (len < RECORD_BYTES && t->n > 0) {
+		n = rest_take(t, RECORD_BYTES - len, &part);
+		memcpy(space + len, part, n);
+		len += n;
+	}
+	return len;
+}
+
+static long
+ssl_write_records(struct sock *s, struct rest *t)
+{
+	uint8_t		 space[RECORD_BYTES];
+	const uint8_t	*p;
+	long		 total = 0;
+	size_t		 len;
+	int		 r;
+
+	s->write_wants_read = false;
+	while (t->n > 0 && (len = next_record(t, space, &p)) > 0) {
+		errno = 0;
+		r = SSL_write(s->ssl, p, (int)len);
+		if (r <= 0 && total > 0) {
+			/* The next call says it again. */
+			ERR_clear_error();
+			return total;
+		}
+		if (r <= 0)
+			return ssl_failed(s, r, false);
+		total += r;
+		if ((size_t)r < len)
+			break;
+	}
+	return total;
+}
+
+static void
+cork(const struct sock *s, int on)
+{
+	(void)setsockopt(s->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
+}
+
+/*
+ * OpenSSL writes each record by itself: the kernel is told that more follow, so
+ * that they share packets.
+ */
 static long
 ssl_writev(struct sock *s, const struct iovec *iov, int n)
 {
-	long	 total = 0;
-	size_t	 off;
-	int	 i, r;
+	struct rest	 t = { iov, n, 0 };
+	size_t		 bytes = 0;
+	long		 r;
+	int		 i;
 
-	s->write_wants_read = false;
 	for (i = 0; i < n; i++)
-		for (off = 0; off < iov[i].iov_len; off += (size_t)r) {
-			errno = 0;
-			r = SSL_write(s->ssl, (char *)iov[i].iov_base + off,
-			    (int)MIN(iov[i].iov_len - off, (size_t)INT_MAX));
-			if (r <= 0 && total > 0) {
-				/* The next call says it again. */
-				ERR_clear_error();
-				return total;
-			}
-			if (r <= 0)
-				return ssl_failed(s, r, false);
-			total += r;
-		}
-	return total;
+		bytes += iov[i].iov_len;
+	if (bytes <= RECORD_BYTES)
+		return ssl_write_records(s, &t);
+	cork(s, 1);
+	r = ssl_write_records(s, &t);
+	cork(s, 0);
+	return r;
 }
 
 long

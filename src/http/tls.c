@@ -14,6 +14,10 @@
 #include "http/tls.h"
 
 #define TLS_READ_BUFFER_BYTES	(64 * 1024)
+/* Of TLS 1.3, the best first. */
+#define CIPHERS			"TLS_AES_128_GCM_SHA256:"	\
+				"TLS_AES_256_GCM_SHA384:"	\
+				"TLS_CHACHA20_POLY1305_SHA256"
 
 struct tls_ctx {
 	SSL_CTX		*ssl;
@@ -81,6 +85,10 @@ ssl_new(const SSL_METHOD *method)
 	SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
 	SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION |
 	    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_RENEGOTIATION);
+	/* The order of ours counts: 128 bits are as safe as can be told today,
+	 * and each byte of a stream costs a quarter less than with 256. */
+	if (SSL_CTX_set_ciphersuites(ssl, CIPHERS) != 1)
+		fatal("OpenSSL: cannot use %s", CIPHERS);
 	SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
 	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 #ifdef SSL_OP_IGNORE_UNEXPECTED_EOF
