@@ -14,6 +14,9 @@
 #include "http/server.h"
 #include "http/tls.h"
 
+/* Records that TLS has read ahead are taken before others have their turn. */
+#define READ_AHEAD_TURNS	64
+
 static int	on_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
 		    void *fdarg);
 static int	on_timer(CURLM *multi, long ms, void *arg);
@@ -87,6 +90,7 @@ http_client_new(struct loop *loop, const struct http_client_opts *o,
 		fatal("out of memory (libcurl)");
 	c->timer = loop_timer_new(loop, on_timeout, c);
 	loop_task_init(&c->reap_task, http_client_reap, c);
+	loop_task_init(&c->ahead_task, http_client_read_on, c);
 	curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 	curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
 	curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timer);
@@ -127,6 +131,7 @@ client_destroy(struct http_client *c)
 	curl_multi_cleanup(c->multi);
 	loop_timer_free(&c->timer);
 	loop_task_cancel(&c->reap_task);
+	loop_task_cancel(&c->ahead_task);
 	free((void *)(uintptr_t)c->o.ca_pem);
 	if (c->o.cert_pem != NULL)
 		OPENSSL_cleanse((void *)(uintptr_t)c->o.cert_pem,
@@ -178,28 +183,48 @@ http_client_leave(struct http_client *c)
 }
 
 static void
-action(struct http_client *c, curl_socket_t fd, int mask)
+socket_action(struct http_client *c, curl_socket_t fd, int mask)
 {
 	int	 running;
 
-	http_client_enter(c);
 	c->in_curl = true;
 	curl_multi_socket_action(c->multi, fd, mask, &running);
 	c->in_curl = false;
 	http_client_reap(c);
+}
+
+static void
+action(struct http_client *c, curl_socket_t fd, int mask)
+{
+	http_client_enter(c);
+	socket_action(c, fd, mask);
+	http_client_read_on(c);
 	http_client_leave(c);
 }
 
 /* ---- libcurl's events --------------------------------------------------- */
+
+/* NULL for a handle of libcurl's own. */
+static struct http_call *
+call_of(CURL *easy)
+{
+	char	*p = NULL;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &p);
+	return (struct http_call *)(void *)p;
+}
 
 static int
 on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *fdarg)
 {
 	struct http_client	*c = arg;
 	struct watch		*w = fdarg;
+	struct http_call	*call = call_of(easy);
 	int			 events = 0;
 
 	if (what == CURL_POLL_REMOVE) {
+		if (call != NULL && call->fd == fd)
+			call->fd = CURL_SOCKET_BAD;
 		if (w != NULL) {
 			loop_fd_free(&w->w);
 			free(w);
@@ -207,6 +232,8 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *fdarg)
 		}
 		return 0;
 	}
+	if (call != NULL)
+		call->fd = fd;
 	if (what & CURL_POLL_IN)
 		events |= LOOP_READ;
 	if (what & CURL_POLL_OUT)
@@ -259,6 +286,50 @@ on_timeout(void *arg)
 	action(arg, CURL_SOCKET_TIMEOUT, 0);
 }
 
+/*
+ * Does TLS hold bytes that the descriptor does not show?  Then the last read did
+ * not come to their end, which is where OpenSSL wants more from the descriptor.
+ * libcurl only asks for what is decrypted.
+ */
+static bool
+has_read_ahead(const struct http_call *call)
+{
+	struct curl_tlssessioninfo	*tls;
+
+	if (call->dead || call->done || call->paused ||
+	    call->fd == CURL_SOCKET_BAD ||
+	    curl_easy_getinfo(call->easy, CURLINFO_TLS_SSL_PTR, &tls) != 0 ||
+	    tls->backend != CURLSSLBACKEND_OPENSSL || tls->internals == NULL)
+		return false;
+	return SSL_has_pending(tls->internals) &&
+	    SSL_want(tls->internals) == SSL_NOTHING;
+}
+
+void
+http_client_read_on(void *arg)
+{
+	struct http_client	*c = arg;
+	struct http_call	*call;
+	int			 turns;
+
+	if (c->o.tls_read_ahead == 0)
+		return;
+	http_client_enter(c);
+	for (turns = 0; !c->dead; turns++) {
+		for (call = c->calls; call != NULL && !has_read_ahead(call);
+		    call = call->next)
+			;
+		if (call == NULL)
+			break;
+		if (turns == READ_AHEAD_TURNS) {
+			loop_task_post_next(c->loop, &c->ahead_task);
+			break;
+		}
+		socket_action(c, call->fd, CURL_CSELECT_IN);
+	}
+	http_client_leave(c);
+}
+
 /* Tell the callers of all calls that have ended. */
 void
 http_client_reap(void *arg)
@@ -267,7 +338,6 @@ http_client_reap(void *arg)
 	struct http_call	*call;
 	CURLMsg			*msg;
 	CURLcode		 code;
-	char			*p;
 	int			 n;
 
 	http_client_enter(c);
@@ -276,8 +346,7 @@ http_client_reap(void *arg)
 		if (msg->msg != CURLMSG_DONE)
 			continue;
 		code = msg->data.result;
-		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &p);
-		call = (struct http_call *)(void *)p;
+		call = call_of(msg->easy_handle);
 		if (!call->dead)
 			http_call_finish(call, code);
 	}

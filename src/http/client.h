@@ -32,6 +32,11 @@ struct http_client_opts {
 	size_t		 cert_pem_len;
 	bool		 no_verify;	/* accept any server certificate */
 	const char	*user_agent;	/* NULL: none is sent */
+	/*
+	 * TLS reads so much at once, and not each record by itself: for what is
+	 * streamed.  0: it does not.
+	 */
+	size_t		 tls_read_ahead;
 };
 #define HTTP_CLIENT_OPTS_INIT	{ .max_idle_connections = 16 }
 

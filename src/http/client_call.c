@@ -195,6 +195,10 @@ on_ssl_ctx(CURL *easy, void *ssl, void *arg)
 	int			 r = 0;
 
 	SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
+	if (c->o.tls_read_ahead != 0) {
+		SSL_CTX_set_read_ahead(ssl, 1);
+		SSL_CTX_set_default_read_buffer_len(ssl, c->o.tls_read_ahead);
+	}
 	if (c->o.ca_pem != NULL)
 		r = tls_add_authorities(ssl, "authorities of servers",
 		    c->o.ca_pem, c->o.ca_pem_len, &call->msg);
@@ -356,6 +360,7 @@ resume(void *arg)
 	    (call->upload_paused ? CURLPAUSE_SEND : 0));
 	c->in_curl = false;
 	http_client_reap(c);
+	http_client_read_on(c);
 	http_client_leave(c);
 }
 
@@ -369,6 +374,7 @@ http_client_start(struct http_client *c, const struct http_call_opts *o,
 	int			 r = 0;
 
 	call->client = c;
+	call->fd = CURL_SOCKET_BAD;
 	call->o = *o;
 	call->owns_body = o->body_mode == HTTP_BODY_OWN;
 	if (o->body_mode == HTTP_BODY_COPY && o->body_len > 0) {

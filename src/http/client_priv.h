@@ -25,6 +25,7 @@ struct http_call {
 	struct http_call_opts	 o;	/* strings are not kept */
 	CURL			*easy;
 	struct curl_slist	*headers;
+	curl_socket_t		 fd;		/* libcurl watches it for this */
 	bool			 owns_body;
 	bool			 dead;		/* cancelled, to be freed */
 	bool			 to_add;	/* not given to libcurl yet */
@@ -58,6 +59,7 @@ struct http_client {
 	CURLM			*multi;
 	struct loop_timer	*timer;
 	struct loop_task	 reap_task;
+	struct loop_task	 ahead_task;	/* TLS has read ahead */
 	struct http_call	*calls;
 	unsigned		 depth;	/* inside libcurl or callbacks */
 	bool			 in_curl;	/* it must not be called now */
@@ -73,6 +75,8 @@ void	http_client_enter(struct http_client *c);
 void	http_client_leave(struct http_client *c);
 /* Look what libcurl has finished; arg is the client. */
 void	http_client_reap(void *arg);
+/* libcurl may have read: take what TLS has read ahead.  arg is the client. */
+void	http_client_read_on(void *arg);
 void	http_call_free(struct http_call *call);
 void	http_call_finish(struct http_call *call, CURLcode code);
 

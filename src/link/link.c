@@ -14,6 +14,8 @@
 
 #define TICK_MS			1000
 #define KEEP_BYTES		(2 * 1024 * 1024)
+/* Records of TLS hold 16 KiB: some of them at once. */
+#define READ_AHEAD_BYTES	((size_t)128 * 1024)
 #define REMOTE_MAX_BYTES	((size_t)8 * 1024 * 1024)
 #define MASTER_PORT		8629
 #define ENDPOINT_MAX_BYTES	2048
@@ -86,6 +88,7 @@ get_client(struct link *l, struct rbuf *m)
 		o.ca_pem = (const char *)ca;
 		o.ca_pem_len = ca_len;
 	}
+	o.tls_read_ahead = READ_AHEAD_BYTES;
 	if (http_client_new(l->loop, &o, &l->http, &em) == 0)
 		return 0;
 	l->http = NULL;

@@ -56,6 +56,45 @@ free_pki(void)
 	buf_free(&stranger_pem);
 }
 
+/* Byte i of a stream. */
+static uint8_t
+pattern(size_t i)
+{
+	return (uint8_t)(i * 7 + (i >> 8) * 3 + (i >> 16));
+}
+
+/* A stream of pieces of all sizes, which does not end when all is written. */
+static struct {
+	struct http_req		*req;
+	size_t			 written, total, pieces;
+} stream;
+
+static void
+on_stream_room(struct http_req *req, void *arg)
+{
+	static const size_t	 sizes[] = {
+		1, 240000, 16384, 3, 16383, 16385, 70000, 100, 5000, 32768
+	};
+	struct buf	 b = BUF_INIT;
+	size_t		 n, i, waits;
+
+	while (stream.written < stream.total) {
+		n = sizes[stream.pieces++ % 10];
+		n = MIN(n, stream.total - stream.written);
+		buf_reserve(&b, n);
+		for (i = 0; i < n; i++)
+			b.data[i] = pattern(stream.written + i);
+		b.len = n;
+		stream.written += n;
+		waits = stream.pieces % 2 != 0 ?
+		    http_stream_write_buf(req, &b) :
+		    http_stream_write(req, b.data, b.len);
+		buf_free(&b);
+		if (waits >= HTTP_STREAM_HIGH_BYTES)
+			return;
+	}
+}
+
 static void
 handle(struct http_req *req, void *arg)
 {
@@ -64,6 +103,13 @@ handle(struct http_req *req, void *arg)
 	struct buf	 b = BUF_INIT;
 	size_t		 n;
 
+	if (strcmp(http_req_path(req), "/stream") == 0) {
+		stream.req = http_req_hold(req);
+		http_stream_begin(req, 200, NULL, -1);
+		http_stream_on_room(req, on_stream_room, NULL);
+		on_stream_room(req, NULL);
+		return;
+	}
 	http_req_body(req, &n);
 	buf_printf(&b, "%s %zu %s %zu", http_req_is_tls(req) ? "tls" : "plain",
 	    n, subject == NULL ? "-" : subject,
@@ -220,6 +266,80 @@ test_big_over_tls(void)
 	CU_ASSERT_EQUAL(memcmp(last.body.data, "tls 20000000 - 0p", 17), 0);
 	free(big);
 	end(&srv);
+}
+
+struct reader {
+	size_t		 bytes, wrong, pause_at;
+	bool		 paused;
+};
+
+static int
+on_stream_data(void *arg, struct http_call *hc, const uint8_t *p, size_t n)
+{
+	struct reader	*r = arg;
+	size_t		 i;
+
+	for (i = 0; i < n; i++)
+		r->wrong += p[i] != pattern(r->bytes + i);
+	r->bytes += n;
+	if (r->bytes >= r->pause_at) {
+		r->pause_at += 700000;
+		r->paused = true;
+		http_call_pause(hc);
+	}
+	return 0;
+}
+
+static void
+read_stream(size_t read_ahead)
+{
+	struct http_client_opts	 co = HTTP_CLIENT_OPTS_INIT;
+	struct http_call_opts	 o = HTTP_CALL_OPTS_INIT;
+	struct reader		 r = { .pause_at = 300000 };
+	struct http_client	*c;
+	struct http_server	*srv;
+	struct http_call	*hc;
+	struct err_msg		 m;
+	char			*url;
+	int			 i;
+
+	begin();
+	start(&srv, TLS_CLIENT_CERT_NONE);
+	co.no_verify = true;
+	co.tls_read_ahead = read_ahead;
+	CU_ASSERT_EQUAL_FATAL(http_client_new(loop, &co, &c, &m), 0);
+	memset(&stream, 0, sizeof(stream));
+	stream.total = 5 * 1000 * 1000 + 1;
+	url = xasprintf("https://localhost:%u/stream",
+	    (unsigned)http_server_port(srv));
+	o.url = url;
+	o.on_data = on_stream_data;
+	o.arg = &r;
+	CU_ASSERT_EQUAL_FATAL(http_client_start(c, &o, &hc, &m), 0);
+	for (i = 0; i < 20000 && r.bytes < stream.total; i++) {
+		loop_run_once(loop, 0);
+		usleep(50);
+		if (r.paused && i % 4 == 0) {
+			r.paused = false;
+			http_call_resume(hc);
+		}
+	}
+	/* Nothing is left over in a buffer. */
+	CU_ASSERT_EQUAL(r.bytes, stream.total);
+	CU_ASSERT_EQUAL(r.wrong, 0);
+	http_client_free(&c);
+	http_stream_end(stream.req);
+	http_req_release(&stream.req);
+	free(url);
+	end(&srv);
+}
+
+static void
+test_stream(void)
+{
+	read_stream(0);
+	read_stream(64 * 1024);
+	read_stream(200000);
 }
 
 static void
@@ -432,6 +552,8 @@ UNIT_MAIN("tls",
     { "client certificates are asked for, verified and shown",
       test_client_certificates },
     { "big bodies pass in both directions", test_big_over_tls },
+    { "all of a stream arrives while it is open, however it is read",
+      test_stream },
     { "plain HTTP on the TLS port is told so", test_plain_on_tls_port },
     { "who hangs up during the handshake refuses nothing", test_hangs_up },
     { "a reload swaps good contexts and keeps the old on errors",
