@@ -13,7 +13,8 @@ src_sync_libsync_a_SOURCES = \
 	src/sync/position.c src/sync/position.h \
 	src/sync/resume.c \
 	src/sync/route.c src/sync/route.h \
-	src/sync/route_code.c \
+	src/sync/route_code.c src/sync/route_priv.h \
+	src/sync/route_refill.c src/sync/route_table.c \
 	src/sync/shard.c src/sync/shard.h \
 	src/sync/structure.c src/sync/structure.h \
 	src/sync/structure_parse.c src/sync/structure_priv.h \
