@@ -91,8 +91,8 @@ tail_hold_check(struct tail *t)
 {
 	struct route_channel	*ch;
 	uint64_t		 tick;
-	unsigned		 percent = 0;
-	bool			 dropped = false;
+	unsigned		 percent = 0, unsaved = 0;
+	bool			 dropped = false, give_up;
 
 	if (!t->has_point || t->hold == NULL)
 		return;
@@ -113,11 +113,16 @@ tail_hold_check(struct tail *t)
 		    "from tick %" PRIu64 " on%s%s", percent, tick,
 		    ch != NULL ? ", for " : "", ch != NULL ? ch->cuid : "");
 	t->hold_warned = percent >= 40 && (t->hold_warned || percent >= 50);
-	/* We ourselves are too far behind: read on, but hold nothing. */
-	if (ch == NULL && (percent >= 100) != t->hold_given_up) {
-		t->hold_given_up = percent >= 100;
-		log_warning("reading is too far behind: the log is %s held",
-		    t->hold_given_up ? "no longer" : "again");
+	/* We ourselves are too far behind, or our checkpoint is, as it cannot
+	 * be written: read on, but hold nothing. */
+	if (t->save_failed)
+		unsaved = hold_percent(t, t->hold_tick);
+	give_up = MAX(percent, unsaved) >= 100;
+	if (give_up != t->hold_given_up) {
+		t->hold_given_up = give_up;
+		log_warning("%s is too far behind: the log is %s held",
+		    unsaved >= 100 ? "the checkpoint on disk" : "reading",
+		    give_up ? "no longer" : "again");
 	}
 	if (dropped)
 		(void)tail_file_save(t);

@@ -594,6 +594,48 @@ test_hold_bound(void)
 	end();
 }
 
+/* ... nor does a disk of ours that is full for long. */
+static void
+test_hold_unsaved(void)
+{
+	struct sink	 a;
+	char		*tails, *aside;
+
+	begin();
+	tails = xasprintf("%s/tails", dir);
+	aside = xasprintf("%s/aside", dir);
+	t->conf.max_hold_bytes = 20000;
+	sink_init(&a, &w, 1);
+	sink_connect(&a, t);
+	UNTIL(a.state == SINK_ON);
+	wal_batch(&w, 1, 1);
+	UNTIL(sink_is_done(&a));
+	CU_ASSERT_EQUAL(tail_file_save(t), 0);
+	CU_ASSERT_EQUAL(rename(tails, aside), 0);
+	wal_batch(&w, 1, 1);
+	UNTIL(sink_is_done(&a));
+	fake_turn(20);
+	CU_ASSERT_TRUE(tail_file_save(t) < 0);
+	tail_hold_check(t);
+	CU_ASSERT_FALSE(t->hold_given_up);
+	wal_batch(&w, 1, 200);
+	UNTIL(sink_is_done(&a));
+	fake_turn(20);
+	CU_ASSERT_TRUE(tail_file_save(t) < 0);
+	tail_hold_check(t);
+	CU_ASSERT_TRUE(t->hold_given_up);
+	CU_ASSERT_TRUE(arango_hold_tick(t->hold) >= w.newest - 1);
+	CU_ASSERT_EQUAL(a.gone, 0);
+	CU_ASSERT_EQUAL(rename(aside, tails), 0);
+	CU_ASSERT_EQUAL(tail_file_save(t), 0);
+	tail_hold_check(t);
+	CU_ASSERT_FALSE(t->hold_given_up);
+	sink_crash(&a);
+	end();
+	free(tails);
+	free(aside);
+}
+
 static void
 test_file(void)
 {
@@ -791,5 +833,7 @@ UNIT_MAIN("tail",
     { "early lines that are lost with the power are found out",
 	test_lost_with_the_power },
     { "a hold has a bound", test_hold_bound },
+    { "a hold has a bound when the checkpoint cannot be written",
+      test_hold_unsaved },
     { "a checkpoint that is damaged is refused", test_file },
     { "nothing is lost by crashes, breaks and slow ones", test_all })
