@@ -7,7 +7,8 @@ REPLICATE_LONG = tests/e2e/replicate_shapes.py tests/e2e/replicate_many.py \
 	tests/e2e/replicate_kill.py tests/e2e/replicate_servers.py \
 	tests/e2e/replicate_masters.py tests/e2e/replicate_end.py \
 	tests/e2e/replicate_dumps.py tests/e2e/replicate_input.py \
-	tests/e2e/replicate_chaos.py tests/e2e/replicate_idle.py \
+	tests/e2e/replicate_chaos.py tests/e2e/replicate_disk.py \
+	tests/e2e/replicate_idle.py \
 	tests/e2e/replicate_large.py \
 	tests/e2e/replicate_timeouts.py tests/e2e/replicate_trust.py
 if SANDBOX
