@@ -227,6 +227,17 @@ read_exp(struct json_object *v, double now, struct jwt_claims *c)
 	return c->exp <= now || c->exp <= 0 ? ERR_TIMEOUT : 0;
 }
 
+/* Not good yet?  Clocks of its makers may be ahead of ours. */
+static int
+read_nbf(struct json_object *v, double now)
+{
+	if (!json_object_is_type(v, json_type_int) &&
+	    !json_object_is_type(v, json_type_double))
+		return ERR_FORMAT;
+	return json_object_get_double(v) > now + JWT_NBF_LEEWAY_S ?
+	    ERR_TIMEOUT : 0;
+}
+
 /* Who the token speaks for; see jwt_verify(). */
 static int
 read_subject(struct json_object *o, struct jwt_claims *c)
@@ -261,6 +272,9 @@ read_claims(struct json_object *o, double now, bool any_issuer,
 	if (any_issuer)
 		c->user = xstrdup("");
 	else if ((r = read_subject(o, c)) != 0)
+		return r;
+	if (any_issuer && json_object_object_get_ex(o, "nbf", &v) &&
+	    (r = read_nbf(v, now)) != 0)
 		return r;
 	if (json_object_object_get_ex(o, "allowed_paths", &v) &&
 	    (r = read_paths(v, c)) != 0)

@@ -14,6 +14,7 @@
 #define JWT_SECRET_MAX_BYTES	64
 #define JWT_MAX_SECRETS		32
 #define JWT_TOKEN_MAX_BYTES	((size_t)16 * 1024)
+#define JWT_NBF_LEEWAY_S	60
 
 /* The first secret is active (signs and verifies), others only verify. */
 struct jwt_secrets {
@@ -67,8 +68,8 @@ struct jwt_claims {
 int	jwt_verify(const struct jwt_secrets *secrets, const char *token,
 	    size_t len, double now, struct jwt_claims *claims);
 /*
- * The same for ArangoSync's own endpoints: signature, exp and allowed_paths
- * are checked; iss, server_id and preferred_username may be anything or absent
+ * The same for ArangoSync's own endpoints: signature, exp, nbf (ERR_TIMEOUT,
+ * too; a minute early is forgiven) and allowed_paths are checked; iss, server_id and preferred_username may be anything or absent
  * [product reference 3.2: callers send different ones].
  */
 int	jwt_verify_any_issuer(const struct jwt_secrets *secrets,

@@ -189,6 +189,38 @@ test_allowed_paths(void)
 	jwt_claims_free(&c);
 }
 
+/* For ArangoSync's endpoints time counts, and who made it does not. */
+static void
+test_any_issuer(void)
+{
+	static const struct {
+		const char	*body;
+		int		 err;
+	} t[] = {
+		{ "{}", 0 },
+		{ "{\"iss\":7,\"server_id\":null}", 0 },
+		{ "{\"nbf\":1700000000}", 0 },
+		{ "{\"nbf\":1700000059}", 0 },
+		{ "{\"nbf\":1700003600}", ERR_TIMEOUT },
+		{ "{\"nbf\":\"soon\"}", ERR_FORMAT },
+		{ "{\"exp\":1699999999}", ERR_TIMEOUT }
+	};
+	struct jwt_secrets	 s = one_secret("x");
+	struct jwt_claims	 c;
+	char			*token;
+	size_t			 i;
+	int			 r;
+
+	for (i = 0; i < NITEMS(t); i++) {
+		token = token_of("x", HS256, t[i].body);
+		r = jwt_verify_any_issuer(&s, token, strlen(token), NOW, &c);
+		CU_ASSERT_EQUAL(r, t[i].err);
+		if (r == 0)
+			jwt_claims_free(&c);
+		free(token);
+	}
+}
+
 static void
 test_not_tokens(void)
 {
@@ -369,6 +401,7 @@ UNIT_MAIN("jwt",
     { "our own tokens are good until they expire", test_own_tokens },
     { "arangod's rules hold, one by one", test_rules },
     { "allowed paths are exact", test_allowed_paths },
+    { "of any issuer, but in time", test_any_issuer },
     { "what is no token is refused", test_not_tokens },
     { "passive secrets verify, only the active one signs", test_rotation },
     { "a cached token ends when it says", test_cache },
