@@ -377,6 +377,7 @@ incoming_set_conf(struct control_incoming *in, struct json_object *conf,
 	json_object_put(in->x);
 	in->conf = conf;
 	in->x = x;
+	in->ring = false;
 	in->active = conf != NULL && incoming_source_id(in)[0] != '\0';
 	in->stored = SHARD_STATE_INACTIVE;
 	for (s = 0; s < SHARD_STATE_COUNT && in->active; s++)
@@ -418,6 +419,10 @@ incoming_judge(struct control_incoming *in)
 	if (in->link != NULL && *control_worker_word(in->link, "error") != 0)
 		(void)str_copy(in->trouble, sizeof(in->trouble),
 		    control_worker_word(in->link, "error"));
+	if (in->ring && in->trouble[0] == '\0')
+		(void)str_copy(in->trouble, sizeof(in->trouble), "this cluster "
+		    "has its data from itself, by way of others; use \"stop "
+		    "sync\" at one of them");
 	silent = is_silent(in);
 	if (silent && in->trouble[0] == '\0')
 		(void)str_copy(in->trouble, sizeof(in->trouble),

@@ -38,6 +38,14 @@ int	control_incoming_get_tasks(struct control_call *call,
 
 /* ---- for control_lead.c ------------------------------------------------- */
 
+/*
+ * Ids of the clusters that ours has its data from, nearest first; so many of
+ * them are asked, the rest is as last heard.  A list, the caller's.  Waits when
+ * hops is above 0.
+ */
+struct json_object *control_incoming_upstream(struct control *c,
+	    unsigned hops);
+
 void	control_incoming_begin(struct control *c);
 void	control_incoming_end(struct control *c);
 /*

@@ -22,6 +22,10 @@
 #include "master/control_incoming_priv.h"
 #include "master/control_outgoing.h"
 
+#define NUMBER(n)	#n
+#define TEXT_OF(n)	NUMBER(n)
+#define INFO_PATH	"/_x/v1/info?hops=" TEXT_OF(INCOMING_HOPS_MAX)
+
 /* What a request is made of. */
 struct wish {
 	struct control_incoming	*in;
@@ -29,6 +33,7 @@ struct wish {
 	struct incoming_source	*source;
 	char			 source_id[64];
 	struct json_object	*endpoints;	/* of its masters, or NULL */
+	struct json_object	*upstream;	/* where it has its data from */
 	int			 status;	/* of the refusal */
 	struct err_msg		 why;
 };
@@ -118,7 +123,7 @@ tls_hint(const char *text)
 static int
 ask_source(struct wish *w, struct json_object **info)
 {
-	struct incoming_ask	 q = { .path = "/_x/v1/info" };
+	struct incoming_ask	 q = { .path = INFO_PATH };
 	struct err_msg		 m = { "" };
 	int			 r;
 
@@ -167,6 +172,7 @@ check_source(struct wish *w)
 
 	if ((r = ask_source(w, &info)) != 0)
 		return r;
+	w->upstream = incoming_upstream_take(info);
 	id = json_string_or(info, "cluster", "");
 	role = json_string_or(info, "role", "");
 	protocol = json_int_or(info, "protocol", 0);
@@ -184,6 +190,10 @@ check_source(struct wish *w)
 		r = refuse(w, 412, "the source is a target of this cluster "
 		    "(%s); use \"stop sync\" there first, or \"abort "
 		    "outgoing sync\" here when it is gone", id);
+	else if (incoming_upstream_has(w->upstream, w->in->c->cluster_id))
+		r = refuse(w, 412, "the source (%s) has its data from this "
+		    "cluster, by way of others: clusters cannot be "
+		    "synchronized in a ring", id);
 	else if (protocol != LINK_PROTOCOL)
 		r = refuse(w, 412, "the source speaks protocol %lld, this "
 		    "master %d; use the same version of arangosync",
@@ -225,6 +235,7 @@ make_x(const struct wish *w)
 	json_set_string(o, "sourceId", w->source_id);
 	if (json_object_is_type(w->endpoints, json_type_array))
 		json_set(o, "endpoints", json_object_get(w->endpoints));
+	json_set(o, "upstream", json_object_get(w->upstream));
 	json_set_bool(o, "first", true);
 	json_set_string(o, "configured", clock_format_s(clock_wall_us(),
 	    now));
@@ -424,6 +435,7 @@ control_incoming_configure(struct control_call *call,
 	w.in->configuring = false;
 	incoming_source_free(&w.source);
 	json_object_put(w.endpoints);
+	json_object_put(w.upstream);
 	json_object_put(w.body);
 	incoming_release(&w.in);
 	return status;

@@ -85,6 +85,7 @@ struct control_incoming {
 	struct json_object *conf;	/* synchronizationState.incoming */
 	struct json_object *x;		/* x.incoming */
 	bool		 aborted;	/* the source was not told */
+	bool		 ring;		/* we are a source of our source */
 
 	/* While active and not cancelling. */
 	bool		 running;	/* workers were started */
@@ -176,6 +177,17 @@ int	incoming_source_call(struct incoming_source *s, struct incoming_ask *q,
 	    struct json_object **out, struct err_msg *m);
 /* Whoever waits for it gets ERR_CANCELLED; NULL, or nobody waits: nothing. */
 void	incoming_ask_cancel(struct incoming_ask *q);
+
+/* ---- control_incoming_upstream.c ---------------------------------------- */
+
+/* So many clusters behind each other are looked at. */
+#define INCOMING_HOPS_MAX	16
+
+/* Ask the source, and let it ask so many more.  Waits. */
+void	incoming_upstream_ask(struct control_incoming *in, unsigned hops);
+/* "upstream" of what a master tells of itself, or of x; the caller's. */
+struct json_object *incoming_upstream_take(struct json_object *info);
+bool	incoming_upstream_has(struct json_object *list, const char *id);
 
 /* ---- control_incoming_pairs.c ------------------------------------------- */
 

@@ -386,6 +386,8 @@ discover(struct control_incoming *in)
 			remember(in, list);
 	}
 	json_object_put(o);
+	if (in->running && in->source != NULL)
+		incoming_upstream_ask(in, INCOMING_HOPS_MAX);
 }
 
 void

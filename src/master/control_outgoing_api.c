@@ -12,6 +12,7 @@
 #include "ev/loop.h"
 #include "json/get.h"
 #include "link/link.h"
+#include "master/control_incoming.h"
 #include "master/control_outgoing_priv.h"
 #include "master/control_topology.h"
 #include "sync/structure.h"
@@ -38,11 +39,20 @@ outgoing_identity(const struct control *c)
 int
 control_outgoing_get_info(struct control_call *call, struct json_object **out)
 {
+	struct json_object	*upstream;
+	char			*hops;
+	int			 n;
+
 	if (call->c->cluster_id[0] == '\0' ||
 	    call->c->cluster_version[0] == '\0')
 		return control_say(out, 503, "the cluster has not answered "
 		    "yet: service unavailable");
+	hops = control_param(call, "hops");
+	n = hops != NULL && *hops >= '0' && *hops <= '9' ? atoi(hops) : 0;
+	free(hops);
+	upstream = control_incoming_upstream(call->c, (unsigned)n);
 	*out = outgoing_identity(call->c);
+	json_set(*out, "upstream", upstream);
 	return 200;
 }
 

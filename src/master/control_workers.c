@@ -6,6 +6,8 @@
  * worker is what we want of a name; a slot has one at most, and while that of
  * before is being stopped, the next one waits.
  */
+#include <sys/queue.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +53,7 @@
 #define WANTED_MS		2000
 
 struct slot {
+	TAILQ_ENTRY(slot) next_touched, next_queued;
 	struct control	*c;
 	char		*name;
 	unsigned	 class;
@@ -62,6 +65,9 @@ struct slot {
 	struct control_worker *leaving;	/* stopped before; a list */
 	bool		 stopping;	/* MSG_MESH_STOP was sent */
 	bool		 told;		/* the supervisor has named it */
+	bool		 touched;	/* to be looked at */
+	bool		 queued;	/* to be started when others are up */
+	bool		 counted;	/* in pool->starting */
 	int		 fd;		/* connection nobody has taken; -1 */
 	uint64_t	 not_before_ms;	/* started again */
 };
@@ -73,6 +79,10 @@ struct control_pool {
 	bool		 on;
 	uint64_t	 since_ms;	/* first seen, or on, since */
 	size_t		 starting;	/* on their way to READY */
+	/* There may be thousands, so those that nothing has happened to are
+	 * not looked at. */
+	TAILQ_HEAD(, slot) touched;
+	TAILQ_HEAD(, slot) queued;
 	struct loop_timer *tick;
 	struct loop_task reap;
 	/* the token of now */
@@ -87,6 +97,7 @@ static int	on_leave(struct msg_in *);
 static int	on_left(struct msg_in *);
 static void	want(struct slot *);
 static void	slot_stop(struct slot *);
+static void	slot_touch(struct slot *);
 
 static const struct msg_rule	 own_rules[] = {
 	{ MSG_WORKER_STATUS, 1, 6, STATUS_MAX_BYTES, on_status },
@@ -287,6 +298,7 @@ on_left(struct msg_in *in)
 		w->asleep = true;
 		w->started = false;
 		slot_stop(s);
+		slot_touch(s);
 	}
 	if (w->ops != NULL && w->ops->left != NULL)
 		w->ops->left(w, w->asleep);
@@ -346,7 +358,7 @@ restart_lost(struct slot *s, uint64_t now_ms)
 	log_warning("%s: runs without a connection; it is restarted", s->name);
 	w->lost_ms = 0;
 	w->again = true;
-	loop_task_post(s->c->loop, &s->c->pool->reap);
+	slot_touch(s);
 }
 
 static const struct peer_ops	 worker_peer_ops = {
@@ -434,8 +446,15 @@ slot_stop(struct slot *s)
 static void
 slot_free(struct slot *s)
 {
+	struct control_pool	*p = s->c->pool;
 	struct control_worker	*w;
 
+	if (p != NULL && s->touched)
+		TAILQ_REMOVE(&p->touched, s, next_touched);
+	if (p != NULL && s->queued)
+		TAILQ_REMOVE(&p->queued, s, next_queued);
+	if (p != NULL)
+		p->starting -= s->counted;
 	if (s->worker != NULL)
 		worker_free(s->worker);
 	while ((w = s->leaving) != NULL) {
@@ -448,32 +467,75 @@ slot_free(struct slot *s)
 	free(s);
 }
 
+static void
+slot_count(struct slot *s)
+{
+	bool	 counts = s->worker != NULL && s->worker->started &&
+		    (s->state == PROC_DOWN || s->state == PROC_STARTING);
+
+	s->c->pool->starting += counts;
+	s->c->pool->starting -= s->counted;
+	s->counted = counts;
+}
+
+static void
+slot_touch(struct slot *s)
+{
+	struct control_pool	*p = s->c->pool;
+
+	if (!s->touched)
+		TAILQ_INSERT_TAIL(&p->touched, s, next_touched);
+	s->touched = true;
+	loop_task_post(p->c->loop, &p->reap);
+}
+
+static void
+slot_queue(struct slot *s, bool queued)
+{
+	struct control_pool	*p = s->c->pool;
+
+	if (s->queued == queued)
+		return;
+	s->queued = queued;
+	if (queued)
+		TAILQ_INSERT_TAIL(&p->queued, s, next_queued);
+	else
+		TAILQ_REMOVE(&p->queued, s, next_queued);
+}
+
 /* The process is down, or a stranger is looked at: go on. */
 static void
-slot_settle(void *arg)
+slot_settle(struct slot *s)
+{
+	if (s->state == PROC_DOWN)
+		slot_reap(s);
+	slot_queue(s, false);
+	if (s->worker != NULL)
+		want(s);
+	slot_count(s);
+	if (s->state != PROC_DOWN || s->worker != NULL || s->leaving != NULL ||
+	    s->fd != -1)
+		return;
+	map_del(&s->c->pool->slots, s->name);
+	slot_free(s);
+}
+
+static void
+settle(void *arg)
 {
 	struct control_pool	*p = arg;
-	struct map_iter		 it;
 	struct slot		*s;
 
-	p->starting = 0;
-	MAP_FOREACH(&p->slots, it) {
-		s = it.value;
-		p->starting += s->worker != NULL && s->worker->started &&
-		    (s->state == PROC_DOWN || s->state == PROC_STARTING);
+	TAILQ_FOREACH(s, &p->touched, next_touched)
+		slot_count(s);
+	while ((s = TAILQ_FIRST(&p->touched)) != NULL) {
+		TAILQ_REMOVE(&p->touched, s, next_touched);
+		s->touched = false;
+		slot_settle(s);
 	}
-	MAP_FOREACH(&p->slots, it) {
-		s = it.value;
-		if (s->state == PROC_DOWN)
-			slot_reap(s);
-		if (s->worker != NULL)
-			want(s);
-		if (s->state != PROC_DOWN || s->worker != NULL ||
-		    s->leaving != NULL || s->fd != -1)
-			continue;
-		map_del(&p->slots, s->name);
-		slot_free(s);
-	}
+	while (p->starting < WAKING_MAX &&
+	    (s = TAILQ_FIRST(&p->queued)) != NULL)
+		slot_settle(s);
 }
 
 static uint32_t
@@ -510,14 +572,16 @@ want(struct slot *s)
 	if (s->leaving != NULL || s->stopping || s->c->stopping || w->asleep)
 		return;		/* when it is down */
 	if (s->state == PROC_DOWN) {
-		if (w->waking && s->c->pool->starting >= WAKING_MAX)
-			return;	/* when others are up */
-		if ((!w->started || w->again) &&
-		    loop_now_ms(s->c->loop) >= s->not_before_ms) {
-			w->again = false;
-			s->c->pool->starting++;
-			send_start(s);
+		if ((w->started && !w->again) ||
+		    loop_now_ms(s->c->loop) < s->not_before_ms)
+			return;
+		if (w->waking && s->c->pool->starting >= WAKING_MAX) {
+			slot_queue(s, true);	/* when others are up */
+			return;
 		}
+		w->again = false;
+		send_start(s);
+		slot_count(s);
 		return;
 	}
 	if (!w->started && s->state == PROC_READY && s->sum == sum_of(w)) {
@@ -535,12 +599,6 @@ want(struct slot *s)
 		s->fd = -1;
 		take_fd(w, fd);
 	}
-}
-
-static void
-post_settle(struct control_pool *p)
-{
-	loop_task_post(p->c->loop, &p->reap);
 }
 
 static void
@@ -585,7 +643,7 @@ on_member_state(void *arg, const char *name, unsigned class, unsigned state,
 			    "later", name, sentence);
 		changed(w);
 	}
-	post_settle(c->pool);
+	slot_touch(s);
 }
 
 void
@@ -601,9 +659,10 @@ control_workers_connected(struct control *c, const char *name,
 	if (s->worker != NULL && s->worker->started && !s->worker->again &&
 	    s->leaving == NULL && !s->stopping)
 		take_fd(s->worker, fd);
-	else if (!s->stopping && s->leaving == NULL)
+	else if (!s->stopping && s->leaving == NULL) {
 		s->fd = fd;	/* until we know more */
-	else
+		slot_touch(s);
+	} else
 		close(fd);
 }
 
@@ -647,7 +706,7 @@ control_worker_start(struct control *c, const char *name, unsigned class,
 	set_wish(w, peers, npeers, config);
 	s->worker = w;
 	map_put(&p->workers, name, w);
-	post_settle(p);
+	slot_touch(s);
 	return w;
 }
 
@@ -667,7 +726,7 @@ control_worker_restart(struct control_worker *w, const char *const *peers,
 	if (w->started)
 		w->again = true;
 	peer_free(&w->peer);
-	post_settle(w->c->pool);
+	slot_touch(s);
 }
 
 void
@@ -701,12 +760,14 @@ control_worker_stop(struct control_worker *w)
 		s->state = PROC_STARTING;
 		s->stopping = true;
 	}
-	post_settle(p);
+	slot_touch(s);
 }
 
 void
 control_worker_wake(struct control_worker *w)
 {
+	struct slot	*s;
+
 	if (w->may_leave)
 		w->wake_early = true;
 	if (!w->waking)
@@ -717,7 +778,9 @@ control_worker_wake(struct control_worker *w)
 	w->asleep = false;
 	w->waking = true;
 	w->lost_ms = 0;
-	post_settle(w->c->pool);
+	if ((s = map_get(&w->c->pool->slots, w->name)) != NULL &&
+	    s->worker == w)
+		slot_touch(s);
 }
 
 bool
@@ -821,8 +884,8 @@ on_tick(void *arg)
 		restart_lost(s, loop_now_ms(p->c->loop));
 		waking_over(s->worker);
 		if (s->worker != NULL && s->state == PROC_DOWN &&
-		    !s->worker->started)
-			post_settle(p);
+		    !s->worker->started && !s->worker->asleep && !s->queued)
+			slot_touch(s);
 	}
 }
 
@@ -833,7 +896,9 @@ control_workers_init(struct control *c)
 
 	c->pool = p;
 	p->c = c;
-	loop_task_init(&p->reap, slot_settle, p);
+	loop_task_init(&p->reap, settle, p);
+	TAILQ_INIT(&p->touched);
+	TAILQ_INIT(&p->queued);
 	p->tick = loop_timer_new(c->loop, on_tick, p);
 	p->since_ms = loop_now_ms(c->loop);
 	loop_timer_start_periodic(p->tick, START_AGAIN_MS);

@@ -19,6 +19,7 @@ src_master_libmaster_a_SOURCES = \
 	src/master/control_incoming_barrier.h \
 	src/master/control_incoming_steps.c \
 	src/master/control_incoming_stop.c \
+	src/master/control_incoming_upstream.c \
 	src/master/control_lead.c \
 	src/master/control_outgoing.c \
 	src/master/control_outgoing.h \

@@ -316,6 +316,41 @@ test_state(void)
 	}
 }
 
+/* ---- where the data comes from ------------------------------------------------ */
+
+static void
+test_upstream(void)
+{
+	struct json_object	*info = json("{\"upstream\":[\"b\",7,{},"
+	    "\"c\"]}"), *list;
+	struct json_object	*none = json("{\"upstream\":\"b\"}");
+
+	begin();
+	list = incoming_upstream_take(info);
+	CU_ASSERT_EQUAL(json_object_array_length(list), 2);
+	CU_ASSERT_TRUE(incoming_upstream_has(list, "c"));
+	CU_ASSERT_FALSE(incoming_upstream_has(list, "ours"));
+	json_object_put(list);
+	list = incoming_upstream_take(none);
+	CU_ASSERT_EQUAL(json_object_array_length(list), 0);
+	json_object_put(list);
+	/* a cluster without a source, and one with */
+	list = control_incoming_upstream(&c, 0);
+	CU_ASSERT_EQUAL(json_object_array_length(list), 0);
+	json_object_put(list);
+	incoming_set_conf(in, json("{}"), json("{\"sourceId\":\"a\","
+	    "\"upstream\":[\"b\",\"c\"]}"));
+	list = control_incoming_upstream(&c, 16);	/* nobody to ask */
+	CU_ASSERT_EQUAL(json_object_array_length(list), 3);
+	CU_ASSERT_TRUE(incoming_upstream_has(list, "a"));
+	CU_ASSERT_TRUE(incoming_upstream_has(list, "c"));
+	json_object_put(list);
+	incoming_set_conf(in, NULL, NULL);
+	json_object_put(info);
+	json_object_put(none);
+	end();
+}
+
 /* ---- endpoints ------------------------------------------------------------------------- */
 
 static void
@@ -346,4 +381,5 @@ UNIT_MAIN("incoming",
     { "pairs become shards", test_pairs },
     { "pairs are dropped and made again", test_pairs_change },
     { "a new leader says running when it knows the shards", test_state },
+    { "where a cluster has its data from", test_upstream },
     { "a source without credentials is none", test_endpoints })
