@@ -2,6 +2,7 @@
 if HAVE_CUNIT
 UNIT_QUEUE = tests/unit/queue/test_ack tests/unit/queue/test_check \
 	tests/unit/queue/test_format tests/unit/queue/test_queue \
+	tests/unit/queue/test_queue_bounds \
 	tests/unit/queue/test_full tests/unit/queue/test_room
 check_PROGRAMS += $(UNIT_QUEUE)
 TESTS += $(UNIT_QUEUE)
@@ -17,6 +18,9 @@ tests_unit_queue_test_format_SOURCES = tests/unit/queue/test_format.c
 tests_unit_queue_test_format_LDADD = $(QUEUE_TEST_LIBS)
 tests_unit_queue_test_queue_SOURCES = tests/unit/queue/test_queue.c
 tests_unit_queue_test_queue_LDADD = $(QUEUE_TEST_LIBS)
+tests_unit_queue_test_queue_bounds_SOURCES = \
+	tests/unit/queue/test_queue_bounds.c
+tests_unit_queue_test_queue_bounds_LDADD = $(QUEUE_TEST_LIBS)
 # fdatasync() fails when the test says so.
 tests_unit_queue_test_full_SOURCES = tests/unit/queue/test_full.c
 tests_unit_queue_test_full_LDADD = $(QUEUE_TEST_LIBS)

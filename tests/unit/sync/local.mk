@@ -3,7 +3,7 @@ if HAVE_CUNIT
 UNIT_SYNC = tests/unit/sync/test_channel tests/unit/sync/test_compare \
 	tests/unit/sync/test_fold tests/unit/sync/test_owed tests/unit/sync/test_plan \
 	tests/unit/sync/test_owed_full \
-	tests/unit/sync/test_route \
+	tests/unit/sync/test_route tests/unit/sync/test_route_run \
 	tests/unit/sync/test_shard tests/unit/sync/test_watermark
 check_PROGRAMS += $(UNIT_SYNC)
 TESTS += $(UNIT_SYNC)
@@ -17,8 +17,12 @@ tests_unit_sync_test_fold_SOURCES = tests/unit/sync/test_fold.c
 tests_unit_sync_test_fold_LDADD = $(SYNC_TEST_LIBS)
 tests_unit_sync_test_shard_SOURCES = tests/unit/sync/test_shard.c
 tests_unit_sync_test_shard_LDADD = $(SYNC_TEST_LIBS)
-tests_unit_sync_test_route_SOURCES = tests/unit/sync/test_route.c
+tests_unit_sync_test_route_SOURCES = tests/unit/sync/test_route.c \
+	tests/unit/sync/route_util.h
 tests_unit_sync_test_route_LDADD = $(SYNC_TEST_LIBS)
+tests_unit_sync_test_route_run_SOURCES = tests/unit/sync/test_route_run.c \
+	tests/unit/sync/route_util.h
+tests_unit_sync_test_route_run_LDADD = $(SYNC_TEST_LIBS)
 tests_unit_sync_test_compare_SOURCES = tests/unit/sync/test_compare.c
 tests_unit_sync_test_compare_LDADD = $(SYNC_TEST_LIBS)
 tests_unit_sync_test_plan_SOURCES = tests/unit/sync/test_plan.c
