@@ -15,7 +15,7 @@ REPLICATE_LONG = tests/e2e/replicate_shapes.py tests/e2e/replicate_many.py \
 if SANDBOX
 E2E_SHORT += tests/e2e/smoke.py
 LONG_TESTS += tests/e2e/transcripts.py tests/e2e/wal.py tests/e2e/chaos.py tests/e2e/dbserver.py
-LONG_TESTS += tests/e2e/arangojs.py tests/e2e/flags_input.py tests/e2e/http_input.py
+LONG_TESTS += tests/e2e/arangojs.py tests/e2e/flags_input.py tests/e2e/http_input.py tests/e2e/arango_input.py
 LONG_TESTS += tests/e2e/master.py tests/e2e/master_input.py tests/e2e/source.py
 LONG_TESTS += tests/e2e/tail_client.py tests/e2e/inventory.py
 LONG_TESTS += tests/e2e/pair.py tests/e2e/tail_restarts.py
@@ -26,7 +26,7 @@ E2E_SHORT += tests/e2e/cli.py tests/e2e/cli_remote.py
 TESTS += $(E2E_SHORT)
 EXTRA_DIST += tests/e2e/cli.py tests/e2e/cli_remote.py tests/e2e/cli_lib.py tests/e2e/cli_master.py
 EXTRA_DIST += tests/e2e/master.py tests/e2e/master_input.py tests/e2e/master_lib.py
-EXTRA_DIST += tests/e2e/source.py tests/e2e/flags_input.py tests/e2e/http_input.py
+EXTRA_DIST += tests/e2e/source.py tests/e2e/flags_input.py tests/e2e/http_input.py tests/e2e/arango_input.py
 EXTRA_DIST += tests/e2e/replicate.py $(REPLICATE_LONG)
 EXTRA_DIST += $(E2E_LIB) tests/e2e/smoke.py tests/e2e/chaos.py tests/e2e/dbserver.py tests/e2e/wal.py tests/e2e/transcripts.py
 EXTRA_DIST += tests/e2e/arangojs.py tests/e2e/arangojs.mjs tests/e2e/arangojs_lib.mjs tests/e2e/arangojs_documents.mjs
