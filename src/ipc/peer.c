@@ -16,10 +16,14 @@
 #include "ipc/messages.h"
 #include "ipc/peer.h"
 
-/* At most this much is read per call, so that one peer cannot starve others;
- * and so many descriptors may be on their way. */
-#define PEER_READ_BYTES		65536
-#define PEER_READS_PER_CALL	4
+/*
+ * So much is read at once of what is not known to be long: it is copied from
+ * there, so the begin of a long message should not be much.  And so often per
+ * call, so that one peer cannot starve others; and so many descriptors may be
+ * on their way.
+ */
+#define PEER_READ_BYTES		(16 * 1024)
+#define PEER_READS_PER_CALL	6
 #define PEER_FDS_MAX		8
 /* A message of so many bytes is worth a system call of its own: what is lacking
  * of it is read to its place, what the kernel takes of it is written from

@@ -1,5 +1,6 @@
 /* segment.c - the segments of a directory, and walking through one */
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include <dirent.h>
 #include <errno.h>
@@ -362,18 +363,59 @@ seg_cursor_header(struct seg_cursor *c, struct fmt_record *r)
 	return 1;
 }
 
-/* The part of the payload that is in the window, and the rest by pread. */
+/*
+ * The bytes at file position `at`, and with them the header of the record
+ * behind, into the window: one system call for each long record.
+ */
+static int
+read_long(struct seg_cursor *c, uint64_t at, uint8_t *to, size_t len)
+{
+	struct iovec	 iov[2];
+	size_t		 done = 0;
+	ssize_t		 n;
+
+	if (c->win == NULL)
+		c->win = xmalloc(SEG_WINDOW_BYTES);
+	c->win_at = at + len;
+	c->win_len = 0;
+	while (done < len) {
+		iov[0].iov_base = to + done;
+		iov[0].iov_len = len - done;
+		iov[1].iov_base = c->win;
+		iov[1].iov_len = FMT_REC_BYTES;
+		n = preadv(c->fd, iov, 2, (off_t)(at + done));
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return -errno;
+		if (n == 0)
+			return ERR_TRUNCATED;
+		done += (size_t)n;
+	}
+	c->win_len = done - len;
+	return 0;
+}
+
+/* The part of the payload that is in the window, and the rest from the file. */
 static int
 payload_into(struct seg_cursor *c, uint64_t at, uint8_t *to, size_t len)
 {
 	size_t	 n = 0;
+	int	 r;
 
 	if (at >= c->win_at && at < c->win_at + c->win_len) {
 		n = MIN(len, (size_t)(c->win_at + c->win_len - at));
 		memcpy(to, c->win + (at - c->win_at), n);
 	}
-	return n == len ? 0 :
-	    fsx_pread_all(c->fd, to + n, len - n, (off_t)(at + n));
+	if (n == len)
+		return 0;
+	if (len - n > SEG_WINDOW_BYTES / 2)
+		return read_long(c, at + n, to + n, len - n);
+	/* others may follow it */
+	if ((r = fill(c, at + n, len - n)) != 0)
+		return r;
+	memcpy(to + n, c->win, len - n);
+	return 0;
 }
 
 /* Checksum of bytes of the file, through the window. */

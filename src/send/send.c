@@ -21,8 +21,8 @@
 #define TAIL_PREFIX	"tail "
 #define API_NAME	"api"
 /* What waits for api before we stop: the kernel's buffer is behind it. */
-#define API_HIGH_BYTES	((size_t)256 * 1024)
-#define API_LOW_BYTES	((size_t)64 * 1024)
+#define API_HIGH_BYTES	((size_t)64 * 1024)
+#define API_LOW_BYTES	((size_t)16 * 1024)
 /* Blocks of pieces are larger; what is freed goes back to the system. */
 #define KEEP_BYTES	(128 * 1024)
 #define FLUSH_MS	200
