@@ -36,5 +36,8 @@ src_master_libmaster_a_SOURCES = \
 	src/master/control_topology.h \
 	src/master/control_workers.c \
 	src/master/control_workers.h \
+	src/master/control_workers_priv.h \
+	src/master/control_workers_slots.c \
+	src/master/control_workers_talk.c \
 	src/master/daemon.c \
 	src/master/daemon.h
