@@ -263,6 +263,7 @@ struct trial {
 	struct http_call	*call;
 	bool			 done;
 	bool			 given;		/* on_data had bytes */
+	size_t			 sent;		/* asked from on_body */
 	bool			 shown;		/* on_status had the call */
 };
 
@@ -323,6 +324,24 @@ trial_over(struct trial *t)
 	if (t->shown && t->req->on_over != NULL)
 		t->req->on_over(t->req->arg);
 	t->shown = false;
+}
+
+static long
+trial_upload(void *arg, uint8_t *p, size_t n)
+{
+	struct trial	*t = arg;
+	size_t		 got = t->req->on_body(t->req->body_arg, t->sent, p, n);
+
+	t->sent += got;
+	return (long)got;
+}
+
+static void
+trial_rewind(void *arg)
+{
+	struct trial	*t = arg;
+
+	t->sent = 0;
 }
 
 static void
@@ -427,9 +446,15 @@ conn_try(struct arango *a, const struct arango_req *req,
 	o.method = req->method;
 	o.url = url;
 	o.headers = headers;
-	o.body = req->body;
-	o.body_len = req->len;
-	o.body_mode = HTTP_BODY_BORROW;
+	if (req->on_body != NULL) {
+		o.upload_len = (int64_t)req->len;
+		o.on_upload = trial_upload;
+		o.on_rewind = trial_rewind;
+	} else {
+		o.body = req->body;
+		o.body_len = req->len;
+		o.body_mode = HTTP_BODY_BORROW;
+	}
 	o.total_timeout_ms = req->timeout_ms;
 	o.stall_timeout_ms = req->stall_ms;
 	o.max_body_bytes = req->max_body;

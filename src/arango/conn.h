@@ -178,6 +178,14 @@ struct arango_req {
 	const char		*path;		/* "/_api/...?..." encoded */
 	const void		*body;		/* borrowed while we wait */
 	size_t			 len;
+	/*
+	 * Or len bytes that are asked for in pieces while they are sent: at
+	 * most n of them, from offset at on.  It begins at 0, goes on where the
+	 * last piece ended, and may begin anew.  Returns how many, never none.
+	 */
+	size_t			(*on_body)(void *arg, size_t at, uint8_t *p,
+				    size_t n);
+	void			*body_arg;
 	enum arango_type	 type;		/* of the body */
 	enum arango_type	 accept;
 	const char *const	*headers;	/* more lines, then NULL */

@@ -294,8 +294,14 @@ send_batch(const struct arango_write_to *to, const struct arango_write *w,
 	req.method = remove ? "DELETE" : "POST";
 	req.db = to->db;
 	req.path = buf_cstr(&path);
-	req.body = w->body->data;
-	req.len = w->body->len;
+	if (w->on_body != NULL) {
+		req.on_body = w->on_body;
+		req.body_arg = w->arg;
+		req.len = w->len;
+	} else {
+		req.body = w->body->data;
+		req.len = w->body->len;
+	}
 	req.type = req.accept = w->vpack ? ARANGO_VPACK : ARANGO_JSON;
 	req.retry_ms = w->retry_ms;
 	/*

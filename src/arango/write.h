@@ -37,6 +37,11 @@ struct arango_write_to {
 /* Start from ARANGO_WRITE_INIT. */
 struct arango_write {
 	const struct buf	*body;		/* an array */
+	/* Or len bytes in pieces: see on_body of arango_req (arango/conn.h). */
+	size_t			(*on_body)(void *arg, size_t at, uint8_t *p,
+				    size_t n);
+	void			*arg;
+	size_t			 len;
 	size_t			 count;		/* its elements */
 	bool			 vpack;
 	/*

@@ -83,8 +83,10 @@ struct http_call_opts {
 	 * Or: a body of upload_len bytes, asked for in pieces.  Fill at most
 	 * n bytes and return how many; 0: nothing now,
 	 * http_call_resume_upload() asks again; negative: give up with it.
+	 * on_rewind, if it is there: they will be asked for from the first on.
 	 */
 	int64_t		 upload_len;	/* -1: no upload callback */
+	void		(*on_rewind)(void *arg);
 	long		(*on_upload)(void *arg, uint8_t *p, size_t n);
 
 	uint32_t	 connect_timeout_ms;

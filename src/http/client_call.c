@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -168,6 +169,20 @@ on_read(char *p, size_t size, size_t n, void *arg)
 	return (size_t)got;
 }
 
+/* libcurl sends it once more. */
+static int
+on_seek(void *arg, curl_off_t offset, int origin)
+{
+	struct http_call	*call = arg;
+
+	if (call->dead || call->o.on_rewind == NULL || offset != 0 ||
+	    origin != SEEK_SET)
+		return CURL_SEEKFUNC_CANTSEEK;
+	call->upload_left = (uint64_t)call->o.upload_len;
+	call->o.on_rewind(call->o.arg);
+	return CURL_SEEKFUNC_OK;
+}
+
 /*
  * libcurl silently sends a request again when a connection of the pool turns
  * out to be dead.  The first one may have been executed, so this is for
@@ -264,6 +279,8 @@ set_body(struct http_call *call)
 		curl_easy_setopt(e, CURLOPT_POST, 1L);
 		curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
 		curl_easy_setopt(e, CURLOPT_READDATA, call);
+		curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
+		curl_easy_setopt(e, CURLOPT_SEEKDATA, call);
 		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
 		    (curl_off_t)call->o.upload_len);
 	} else if (call->o.body_len > 0 || wants_body) {

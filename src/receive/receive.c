@@ -26,7 +26,7 @@
 struct receive_limits receive_limits = {
 	.round_pairs = 200000, .pairs_bytes = (size_t)32 * 1024 * 1024,
 	.suspect_ms = COMMIT_SUSPECT_MS,
-	.fold = FOLD_OPTS_INIT
+	.fold = { FOLD_OPTS_DEFAULTS, .unwritten = (size_t)64 * 1024 }
 };
 
 /* ---- to the source ------------------------------------------------------ */

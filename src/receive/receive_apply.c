@@ -117,9 +117,24 @@ take_errors(struct fold *f, const struct fold_body *b,
 		fold_element(f, b, SIZE_MAX, AERR_CONFLICT, NULL, NULL, react);
 }
 
+struct reading {
+	struct fold		*f;
+	struct fold_body	*b;
+};
+
+/* Straight from the lines to where it is sent from. */
+static size_t
+read_body(void *arg, size_t at, uint8_t *p, size_t n)
+{
+	struct reading	*x = arg;
+
+	return fold_body_read(x->f, x->b, at, p, n);
+}
+
 static int
 send_body(struct receive *r, struct fold *f, struct fold_body *b)
 {
+	struct reading			 x = { f, b };
 	struct arango_write_result	 res;
 	struct arango_write_to		 to;
 	struct arango_write		 w = ARANGO_WRITE_INIT;
@@ -129,6 +144,11 @@ send_body(struct receive *r, struct fold *f, struct fold_body *b)
 	if ((e = receive_target(r, &to)) != 0)
 		return e;
 	w.body = &r->body;
+	if (b->unwritten != 0) {
+		w.on_body = read_body;
+		w.arg = &x;
+		w.len = b->unwritten;
+	}
 	w.count = b->count;
 	if ((e = receive_request_begins(r)) != 0)
 		return e;

@@ -53,12 +53,16 @@ struct fold_opts {
 	size_t		 max_ops;	/* lines; default 200,000 */
 	unsigned int	 max_rounds;	/* of retries; default 10 */
 	bool		 strip_rev;
+	/* Bodies of upserts from here on are not written, but read with
+	 * fold_body_read(); 0: none.  Not with strip_rev. */
+	size_t		 unwritten;
 };
-#define FOLD_OPTS_INIT	{						\
+#define FOLD_OPTS_DEFAULTS						\
 	.max_body = (size_t)8 << 20, .alone = (size_t)1 << 20,		\
 	.max_doc = ((size_t)1 << 30) - 4096,				\
 	.max_batch = (size_t)32 << 20, .max_ops = 200000,		\
-	.max_rounds = 10 }
+	.max_rounds = 10
+#define FOLD_OPTS_INIT	{ FOLD_OPTS_DEFAULTS }
 
 struct fold *fold_new(const struct fold_opts *o);
 void	fold_free(struct fold **f);
@@ -138,15 +142,24 @@ struct fold_body {
 	unsigned int	 round;		/* 0: the first time */
 	bool		 alone;		/* one large document */
 	bool		 open;		/* private: not answered yet */
+	size_t		 unwritten;	/* bytes for fold_body_read(); 0: all of
+					 * it was written */
+	size_t		 at, element, off;	/* private: of what was read */
 };
 
 void	fold_begin(struct fold *f);
 /*
  * The next body, a JSON array, appended to out (give each body in flight its
- * own buffer).  Elements are as in body->count.
+ * own buffer), unless it is to be read.  Elements are as in body->count.
  */
 enum fold_next fold_next(struct fold *f, struct buf *out,
 	    struct fold_body *body);
+/*
+ * At most n bytes of a body with unwritten != 0, from offset at on: 0, where the
+ * last piece ended, or 0 again.  Returns how many; fewer than n at the end only.
+ */
+size_t	fold_body_read(struct fold *f, struct fold_body *body, size_t at,
+	    uint8_t *p, size_t n);
 /* What is to be done about an answer; arango_react() and its sister. */
 typedef enum arango_reaction fold_react_fn(int num, int status);
 /*

@@ -218,19 +218,32 @@ body_fill(const struct fold *f, size_t first, size_t most, bool *alone)
 	return n;
 }
 
+static struct entry *
+body_entry(const struct fold *f, const struct fold_body *b, size_t i)
+{
+	return &f->entries[f->order[b->first + i]];
+}
+
+/* Brackets, elements, and a comma behind each but the last. */
+static size_t
+body_bytes(const struct fold *f, const struct fold_body *b)
+{
+	size_t	 i, bytes = 1;
+
+	for (i = 0; i < b->count; i++)
+		bytes += element_bytes(f, body_entry(f, b, i));
+	return bytes;
+}
+
 static void
 body_write(struct fold *f, struct buf *out, const struct fold_body *b)
 {
 	const struct entry	*e;
-	size_t			 i, bytes = 2;
+	size_t			 i;
 
-	for (i = 0; i < b->count; i++)
-		bytes += element_bytes(f,
-		    &f->entries[f->order[b->first + i]]);
-	buf_reserve(out, bytes);
 	buf_append_u8(out, '[');
 	for (i = 0; i < b->count; i++) {
-		e = &f->entries[f->order[b->first + i]];
+		e = body_entry(f, b, i);
 		if (i != 0)
 			buf_append_u8(out, ',');
 		if (b->kind == FOLD_REMOVALS)
@@ -243,10 +256,45 @@ body_write(struct fold *f, struct buf *out, const struct fold_body *b)
 	buf_append_u8(out, ']');
 }
 
+/* What goes before a document is one byte, and so is what goes behind all. */
+size_t
+fold_body_read(struct fold *f, struct fold_body *b, size_t at, uint8_t *p,
+    size_t n)
+{
+	const struct entry	*e;
+	size_t			 got = 0, part;
+
+	if (at == 0)
+		b->at = b->element = b->off = 0;
+	bug_unless(b->unwritten != 0 && at == b->at);
+	while (got < n && b->element < b->count) {
+		e = body_entry(f, b, b->element);
+		if (b->off == 0) {
+			p[got++] = b->element == 0 ? '[' : ',';
+			b->off = 1;
+		}
+		part = MIN(n - got, e->doc_len + 1 - b->off);
+		memcpy(p + got, e->doc + b->off - 1, part);
+		got += part;
+		b->off += part;
+		if (b->off == e->doc_len + 1) {
+			b->element++;
+			b->off = 0;
+		}
+	}
+	if (got < n && b->element == b->count) {
+		p[got++] = ']';
+		b->element++;
+	}
+	b->at += got;
+	return got;
+}
+
 static enum fold_next
 body_make(struct fold *f, struct buf *out, struct fold_body *b)
 {
 	struct stretch	*s = f->nagain != 0 ? &f->again[0] : NULL;
+	size_t		 bytes;
 
 	memset(b, 0, sizeof(*b));
 	b->kind = f->phase == PHASE_REMOVE ? FOLD_REMOVALS : FOLD_UPSERTS;
@@ -265,7 +313,14 @@ body_make(struct fold *f, struct buf *out, struct fold_body *b)
 			    --f->nagain * sizeof(*s));
 	}
 	f->in_flight++;
-	body_write(f, out, b);
+	bytes = body_bytes(f, b);
+	if (f->o.unwritten != 0 && bytes >= f->o.unwritten &&
+	    b->kind == FOLD_UPSERTS && !f->o.strip_rev)
+		b->unwritten = bytes;
+	else {
+		buf_reserve(out, bytes);
+		body_write(f, out, b);
+	}
 	return FOLD_BODY;
 }
 

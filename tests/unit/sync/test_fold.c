@@ -88,6 +88,26 @@ story_lines(struct buf *b, const char *story)
 	free(copy);
 }
 
+/* A body that is read: broken off once, then in pieces of n bytes. */
+static void
+read_body(struct fold *f, struct fold_body *body, struct buf *out, size_t n)
+{
+	size_t	 at = 0, got;
+
+	buf_reserve(out, body->unwritten + n);
+	(void)fold_body_read(f, body, 0, out->data, n);
+	do {
+		got = fold_body_read(f, body, at, out->data + at, n);
+		at += got;
+	} while (got == n);
+	CU_ASSERT_EQUAL(at, body->unwritten);
+	CU_ASSERT_EQUAL(fold_body_read(f, body, at, out->data + at, n), 0);
+	out->len = at;
+}
+
+/* How bodies are read, if they are. */
+static size_t	 piece_bytes = 1;
+
 /* All bodies, each with "-" or "+" in front, everything answered well. */
 static void
 drain(struct fold *f, struct buf *out)
@@ -102,6 +122,8 @@ drain(struct fold *f, struct buf *out)
 			buf_free(&b);
 			break;
 		}
+		if (body.unwritten != 0)
+			read_body(f, &body, &b, piece_bytes);
 		buf_append_str(out, body.kind == FOLD_REMOVALS ? "-" : "+");
 		buf_append(out, b.data, b.len);
 		buf_free(&b);
@@ -168,9 +190,9 @@ static const struct {
 };
 
 static void
-test_stories(void)
+tell_stories(const struct fold_opts *o)
 {
-	struct fold	*f = fold_new(NULL);
+	struct fold	*f = fold_new(o);
 	struct buf	 lines = BUF_INIT, out = BUF_INIT;
 	size_t		 i, used;
 
@@ -191,6 +213,19 @@ test_stories(void)
 	buf_free(&lines);
 	buf_free(&out);
 	fold_free(&f);
+}
+
+static void
+test_stories(void)
+{
+	struct fold_opts	 o = FOLD_OPTS_INIT;
+
+	tell_stories(NULL);
+	o.unwritten = 1;
+	for (piece_bytes = 1; piece_bytes < 120; piece_bytes++)
+		tell_stories(&o);
+	o.unwritten = 50;
+	tell_stories(&o);
 }
 
 static void
