@@ -477,27 +477,6 @@ marker_member(struct scan_marker *m, const struct scan_span *name)
 	}
 }
 
-int
-scan_marker(const char *line, size_t len, struct scan_marker *m)
-{
-	struct scan_iter	 it;
-	struct scan_span	 name, value, *to;
-	int			 r;
-
-	memset(m, 0, sizeof(*m));
-	scan_object(&it, line, len);
-	while ((r = scan_next(&it, &name, &value)) == 1) {
-		if ((to = marker_member(m, &name)) == NULL)
-			continue;
-		if (to->p != NULL)
-			return ERR_FORMAT;
-		*to = value;
-	}
-	if (r != 0)
-		return r;
-	return skip_space(it.p, it.end) == it.end ? 0 : ERR_FORMAT;
-}
-
 /*
  * A string without escapes, or the digits of a number, that end before `end`:
  * behind it, or NULL.
@@ -554,6 +533,30 @@ scan_marker_front(const char *line, size_t len, struct scan_marker *m)
 	m->data.p = p;
 	m->data.len = (size_t)(end - p);
 	return true;
+}
+
+int
+scan_marker(const char *line, size_t len, struct scan_marker *m)
+{
+	struct scan_iter	 it;
+	struct scan_span	 name, value, *to;
+	int			 r;
+
+	if (scan_marker_front(line, len, m) && (m->data.p == NULL ||
+	    scan_value_end(m->data.p, line + len) == m->data.p + m->data.len))
+		return 0;
+	memset(m, 0, sizeof(*m));
+	scan_object(&it, line, len);
+	while ((r = scan_next(&it, &name, &value)) == 1) {
+		if ((to = marker_member(m, &name)) == NULL)
+			continue;
+		if (to->p != NULL)
+			return ERR_FORMAT;
+		*to = value;
+	}
+	if (r != 0)
+		return r;
+	return skip_space(it.p, it.end) == it.end ? 0 : ERR_FORMAT;
 }
 
 int

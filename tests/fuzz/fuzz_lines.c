@@ -35,6 +35,23 @@ is_same(const struct scan_span *a, const struct scan_span *b)
 	return a->p == b->p && a->len == b->len;
 }
 
+/* What was found is what one comes by member by member. */
+static void
+check_members(const char *line, size_t len, const struct scan_marker *m)
+{
+	struct scan_iter	 it;
+	struct scan_span	 name, value;
+
+	scan_object(&it, line, len);
+	while (scan_next(&it, &name, &value) == 1)
+		if (name.len == 4 && memcmp(name.p, "tick", 4) == 0)
+			bug_unless(is_same(&value, &m->tick));
+		else if (name.len == 4 && memcmp(name.p, "cuid", 4) == 0)
+			bug_unless(is_same(&value, &m->cuid));
+		else if (name.len == 4 && memcmp(name.p, "data", 4) == 0)
+			bug_unless(is_same(&value, &m->data));
+}
+
 /* What is found at a glance is what is found by looking. */
 static void
 check_front(const struct scan_marker *f, int r, const struct scan_marker *m,
@@ -78,6 +95,7 @@ take_line(const char *line, size_t len, void *arg)
 	if (scan_marker_front(copy, len, &front))
 		check_front(&front, r, &m, copy + len);
 	if (r == 0) {
+		check_members(copy, len, &m);
 		check_span(&m.tick, copy, len);
 		check_span(&m.type, copy, len);
 		check_span(&m.db, copy, len);
