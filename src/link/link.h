@@ -33,6 +33,8 @@ int	link_main(struct member *m, const struct worker_conf *conf);
  *	 "error": "...",		absent when there is none
  *	 "source": "<cluster id>", "endpoint": "https://..",
  *	 "silent_us": 12000,		since the last byte
+ *	 "silent_server", "silent_server_us",	the DB-server whose last
+ *					watermark is the oldest
  *	 "lag_us", "complete_us",	R21, over all servers
  *	 "servers": [{"id", "reboot_id", "newest_tick", "applied_tick",
  *		"lag_us"}]}

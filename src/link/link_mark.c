@@ -358,6 +358,10 @@ link_status(struct link *l)
 		    l->bulk.byte_ms)) * 1000);
 	}
 	wm_report(l->wm, source_now, now, &r);
+	if (r.silent != NULL) {
+		json_set_string(o, "silent_server", r.silent);
+		json_set_uint(o, "silent_server_us", r.silent_ms * 1000);
+	}
 	if (r.known) {
 		json_set_uint(o, "complete_us", r.complete_us);
 		json_set_uint(o, "lag_us", r.lag_us);

@@ -6,6 +6,7 @@
  * `ended` after each wait.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -389,19 +390,30 @@ incoming_set_conf(struct control_incoming *in, struct json_object *conf,
 	incoming_wake(in);
 }
 
-/* Has the source been silent for longer than the message timeout? */
-static bool
-is_silent(const struct control_incoming *in)
+/*
+ * Who has been silent for longer than the message timeout: the source, or one
+ * of its DB-servers, whose watermarks do not come (R21).  NULL: nobody.
+ */
+static const char *
+who_is_silent(const struct control_incoming *in)
 {
-	uint64_t	 ms = loop_now_ms(in->c->loop) - in->link_ms;
+	uint64_t	 most = (uint64_t)control_message_timeout_ns(in->c) /
+			    1000000;
+	uint64_t	 us = 0;
 
-	return ms > (uint64_t)control_message_timeout_ns(in->c) / 1000000;
+	if (loop_now_ms(in->c->loop) - in->link_ms > most)
+		return "the source";
+	if (in->link == NULL || in->link->status == NULL)
+		return NULL;
+	(void)json_want_uint(in->link->status, "silent_server_us", &us, NULL);
+	return us / 1000 > most ? control_worker_word(in->link,
+	    "silent_server") : NULL;
 }
 
 enum shard_state
 incoming_judge(struct control_incoming *in)
 {
-	bool	 silent;
+	const char	*silent;
 
 	in->trouble[0] = '\0';
 	if (in->link != NULL &&
@@ -423,14 +435,13 @@ incoming_judge(struct control_incoming *in)
 		(void)str_copy(in->trouble, sizeof(in->trouble), "this cluster "
 		    "has its data from itself, by way of others; use \"stop "
 		    "sync\" at one of them");
-	silent = is_silent(in);
-	if (silent && in->trouble[0] == '\0')
-		(void)str_copy(in->trouble, sizeof(in->trouble),
-		    "nothing was heard of the source for longer than the "
-		    "message timeout");
+	silent = who_is_silent(in);
+	if (silent != NULL && in->trouble[0] == '\0')
+		snprintf(in->trouble, sizeof(in->trouble), "nothing was heard "
+		    "of %s for longer than the message timeout", silent);
 	if (!in->has_plan)
 		return SHARD_STATE_INITIALIZING;
-	if (silent)
+	if (silent != NULL)
 		return SHARD_STATE_INITIAL_SYNC;
 	/* Once it has been so, single shards do not take it back. */
 	if (in->state == SHARD_STATE_RUNNING ||

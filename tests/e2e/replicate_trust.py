@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """When a master must not rely on what it has recorded as applied: the target was
-writable while no master looked after it, another master has led meanwhile."""
+writable while no master looked after it, another master has led meanwhile, nothing
+is heard of a server."""
 import os
 import sys
 import time
@@ -94,6 +95,22 @@ def another_master_was_killed(p):
     another_master(p, "kill")
 
 
+def a_silent_server(p):
+    """Its watermarks do not come, though the session is alive (R21)."""
+    assert p.command("set", "message", "timeout", "3s").code == 0
+    p.a.run("pause", "dbserver1")
+    try:
+        wait_for(lambda: "nothing was heard of PRMR-" in p.command(
+            "get", "status").out, "the server is named", 60)
+        assert p.status()["status"] != "running"
+    finally:
+        p.a.run("resume", "dbserver1")
+    wait_for(lambda: p.status()["status"] == "running", "runs again", 40)
+    assert p.command("set", "message", "timeout", "1h").code == 0
+    fill(p.a, "_system", "x", 50, prefix="heard")
+    p.wait_equal(30)
+
+
 def stopped(p):
     p.check_sync()
     p.stop()
@@ -101,5 +118,6 @@ def stopped(p):
 
 
 run_all("trust", [begin, restarted, writable_while_nobody_looked,
-                  another_master_left, another_master_was_killed, stopped],
+                  another_master_left, another_master_was_killed, a_silent_server,
+                  stopped],
         Pair(dbservers=1), 240)
