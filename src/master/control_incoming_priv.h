@@ -108,7 +108,7 @@ struct control_incoming {
 	struct incoming_barrier *barrier;	/* or NULL */
 	bool		 stopping;	/* its fiber runs */
 	struct incoming_ask *telling;	/* ... and tells the source, or NULL */
-	struct fiber_cond stopped;	/* some of it, all, or it became urgent */
+	struct fiber_cond stopped;	/* some, all, or it became urgent */
 	size_t		 leaving;	/* workers that were told to stop */
 };
 
@@ -194,15 +194,7 @@ bool	incoming_upstream_has(struct json_object *list, const char *id);
 /* MSG_WORKER_PAIRS; the object stays the caller's. */
 void	incoming_pairs_take(struct control_incoming *in,
 	    struct json_object *o);
-/* Start some that have not been started. */
-void	incoming_pairs_start(struct control_incoming *in);
 void	incoming_pairs_stop(struct control_incoming *in);
-void	incoming_topology(struct control *c, struct arango_topology *t);
-/* Receives that sleep are started (R24): the link is new, and knows nothing of
- * them; or this one is wanted. */
-void	incoming_pairs_wake(struct control_incoming *in);
-void	incoming_shard_wanted(struct control_incoming *in,
-	    const struct channel_name *name);
 struct incoming_shard *incoming_shard_find(const struct control_incoming *in,
 	    const char *db, const char *coll, uint32_t index);
 enum shard_state incoming_shard_state(const struct incoming_shard *s);
@@ -212,6 +204,26 @@ size_t	incoming_count(const struct control_incoming *in,
 	    enum shard_state state);
 /* "<db>:<coll>:<index>" for the agency; free() it. */
 char	*incoming_shard_key(const struct incoming_shard *s);
+/* All shards in order: start with pair and i 0. */
+#define INCOMING_EACH_PAIR(in, it, p)					\
+	for (map_iter_start(&(in)->pairs, &(it)); map_iter_next(&(it)) && \
+	    ((p) = (it).value, 1); )
+
+/* ---- control_incoming_shard.c -------------------------------------------- */
+
+/* Start some that have not been started. */
+void	incoming_pairs_start(struct control_incoming *in);
+void	incoming_topology(struct control *c, struct arango_topology *t);
+/* Receives that sleep are started (R24): the link is new, and knows nothing of
+ * them; or this one is wanted. */
+void	incoming_pairs_wake(struct control_incoming *in);
+void	incoming_shard_wanted(struct control_incoming *in,
+	    const struct channel_name *name);
+/* Its process ends; remove: its record is not needed any more. */
+void	incoming_shard_stop(struct incoming_shard *s, bool remove);
+
+/* ---- control_incoming_repair.c ------------------------------------------- */
+
 /*
  * Compare one shard at a cut, at most within ms.  0 and both sums, or negative
  * with a sentence in cmp->text.  The shard may be gone afterwards.  Waits.
@@ -222,10 +234,18 @@ int	incoming_compare(struct incoming_shard *s, uint64_t ms,
 void	incoming_compare_cancel(struct control_incoming *in);
 /* Repair it, whatever was recorded. */
 int	incoming_repair(struct incoming_shard *s, const char *why);
-/* All shards in order: start with pair and i 0. */
-#define INCOMING_EACH_PAIR(in, it, p)					\
-	for (map_iter_start(&(in)->pairs, &(it)); map_iter_next(&(it)) && \
-	    ((p) = (it).value, 1); )
+/* What waited until its process is there. */
+void	incoming_tell_repair(struct incoming_shard *s);
+/* The one who waits for a comparison hears that. */
+void	incoming_compare_end(struct incoming_shard *s, int err,
+	    const char *text);
+/* It does not repair any more; those who wait are given what is free. */
+void	incoming_place_free(struct incoming_shard *s);
+void	incoming_places_give(struct control_incoming *in);
+/* Messages of a receive. */
+int	incoming_on_place_req(struct msg_in *msg);
+int	incoming_on_place_free(struct msg_in *msg);
+int	incoming_on_compare_ans(struct msg_in *msg);
 
 /* ---- control_incoming_status.c ------------------------------------------ */
 

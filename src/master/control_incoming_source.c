@@ -281,7 +281,8 @@ ask_one(struct incoming_source *s, struct incoming_ask *q,
 
 /* The words of an answer that says no. */
 static int
-refused(const struct incoming_waiting *w, const char *endpoint, struct err_msg *m)
+refused(const struct incoming_waiting *w, const char *endpoint,
+    struct err_msg *m)
 {
 	struct json_object	*o = NULL;
 	const char		*text = "";

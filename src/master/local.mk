@@ -14,6 +14,8 @@ src_master_libmaster_a_SOURCES = \
 	src/master/control_incoming_guard.c \
 	src/master/control_incoming_pairs.c \
 	src/master/control_incoming_priv.h \
+	src/master/control_incoming_repair.c \
+	src/master/control_incoming_shard.c \
 	src/master/control_incoming_source.c \
 	src/master/control_incoming_status.c \
 	src/master/control_incoming_barrier.h \
