@@ -373,7 +373,7 @@ on_compare(struct msg_in *in)
 		receive_compare_failed(r, "another comparison was asked for");
 	r->active_ms = loop_now_ms(r->loop);
 	r->comparing.wanted = true;
-	r->comparing.asked = false;
+	r->comparing.asked = r->comparing.again = false;
 	r->comparing.id = in->id;
 	r->comparing.deadline_ms = loop_now_ms(r->loop) + ms;
 	if (!receive_is_running(r))

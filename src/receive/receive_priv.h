@@ -68,6 +68,7 @@ enum apply_mode {
 /* MSG_WORKER_COMPARE_REQ under way. */
 struct comparing {
 	bool		 wanted, asked;
+	bool		 again;		/* in its second subscription */
 	uint32_t	 id;
 	uint64_t	 deadline_ms;
 };

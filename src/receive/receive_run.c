@@ -352,6 +352,23 @@ conversation(struct receive *r)
 
 /* ---- the life ----------------------------------------------------------- */
 
+/*
+ * The source's end may just have been asleep, and is woken by what we have
+ * asked: the next subscription may still answer, and only that.
+ */
+static void
+compare_again(struct receive *r)
+{
+	if (!r->comparing.wanted)
+		return;
+	if (r->comparing.again || !r->link_up) {
+		receive_compare_failed(r, "%s", r->why);
+		return;
+	}
+	r->comparing.again = true;
+	r->comparing.asked = false;
+}
+
 /* The subscription is over; how long until the next? */
 static uint64_t
 conversation_over(struct receive *r, int e)
@@ -361,8 +378,7 @@ conversation_over(struct receive *r, int e)
 	receive_free_place(r);
 	if (e == ERR_CANCELLED)
 		return 0;
-	if (r->comparing.wanted)
-		receive_compare_failed(r, "%s", r->why);
+	compare_again(r);
 	if (e != ERR_CLOSED)
 		receive_up_text(r, MSG_CH_CLOSE, r->why);
 	r->sub.open = false;

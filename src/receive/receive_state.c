@@ -47,7 +47,9 @@ step_changed(void *arg, const struct shard *s, enum shard_step old,
 		return;
 	receive_status(r);
 	receive_say_applied(r, r->last_pos.tick);
-	if (r->comparing.wanted && !receive_is_running(r))
+	if (r->comparing.wanted && !receive_is_running(r) &&
+	    !(r->comparing.again && (s->step == SHARD_SUBSCRIBE ||
+	    s->step == SHARD_RESUME)))
 		receive_compare_failed(r, "not running: %s (%s)",
 		    shard_step_name(s->step), s->reason);
 }

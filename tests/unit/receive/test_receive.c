@@ -348,8 +348,9 @@ drops_foreign_index(struct far_end *f)
 
 /* ---- comparing ---------------------------------------------------------- */
 
+/* asleep: the source's end has to be woken first */
 static void
-compare(struct far_end *f, const uint64_t *revs, uint64_t *differ)
+compare(struct far_end *f, const uint64_t *revs, bool asleep, uint64_t *differ)
 {
 	static const char *const keys[] = { "a" };
 	struct far_message	*n;
@@ -361,6 +362,13 @@ compare(struct far_end *f, const uint64_t *revs, uint64_t *differ)
 	put_u32(&b, 5000);
 	far_control(f, MSG_WORKER_COMPARE_REQ, &b);
 	far_skip(f, MSG_CH_VERIFY);
+	if (asleep) {
+		put_str(&b, "it was asleep");
+		far_down(f, MSG_CH_CLOSED, &b);
+		far_subscribed(f);
+		far_resume(f, 110);
+		far_skip(f, MSG_CH_VERIFY);
+	}
 	far_cut(f, 110, true);
 	far_check(at_cut(f) == 1);
 	sums(f, keys, revs, 1);
@@ -390,10 +398,12 @@ compares(struct far_end *f)
 	far_resume(f, 100);
 	far_ops(f, "i 110 a 1", 110);
 	far_until(f, holds(f, "a:1"), "a");
-	compare(f, &rev, &differ);
+	compare(f, &rev, false, &differ);
+	far_check(differ == 0);
+	compare(f, &rev, true, &differ);
 	far_check(differ == 0);
 	rev++;
-	compare(f, &rev, &differ);
+	compare(f, &rev, false, &differ);
 	far_check(differ != 0);
 	/* a repair follows by itself */
 	far_skip(f, MSG_WORKER_PLACE_REQ);
