@@ -414,6 +414,31 @@ note_system(struct noting *x, const struct structure *st)
 	map_free(&seen, NULL);
 }
 
+/* Drops that are seen only now: what is in their place comes after them. */
+static void
+note_waiting(struct noting *x, const struct plan *p)
+{
+	struct buf	 b = BUF_INIT;
+	size_t		 i, n = 0;
+
+	for (i = 0; i < p->n; i++) {
+		if (p->steps[i].hold != PLAN_UNCONFIRMED ||
+		    (p->steps[i].kind != PLAN_DROP_COLL &&
+		    p->steps[i].kind != PLAN_DROP_DB) ||
+		    n++ >= INV_NAMES_SHOWN)
+			continue;
+		buf_reset(&b);
+		plan_step_sentence(&b, &p->steps[i]);
+		note_add(x, buf_cstr(&b));
+	}
+	if (n > INV_NAMES_SHOWN) {
+		buf_reset(&b);
+		buf_printf(&b, "%zu more drops wait", n - INV_NAMES_SHOWN);
+		note_add(x, buf_cstr(&b));
+	}
+	buf_free(&b);
+}
+
 struct json_object *
 inv_notes_make(const struct inv_input *in, struct json_object *views,
     const struct inv_troubles *ts)
@@ -425,6 +450,7 @@ inv_notes_make(const struct inv_input *in, struct json_object *views,
 	struct buf			 b = BUF_INIT;
 	size_t				 i;
 
+	note_waiting(&x, in->plan);
 	note_views(&x, views);
 	note_system(&x, in->source);
 	each(in, note_shards, &x);

@@ -366,6 +366,35 @@ test_notes(void)
 	end(&w);
 }
 
+/* A drop that needs a second look is told until then. */
+static void
+test_waiting(void)
+{
+	struct world		 w;
+	struct inv_troubles	 ts = { MAP_INIT, 0 };
+	struct json_object	*notes;
+	const char		*text;
+	size_t			 i;
+
+	begin(&w, "shop:a:1:3", "shop:a:10:5 old:b:11:1", "");
+	notes = inv_notes_make(&w.in, w.s->views, &ts);
+	text = json_object_to_json_string_ext(notes,
+	    JSON_C_TO_STRING_NOSLASHESCAPE);
+	CU_ASSERT_PTR_NULL(strstr(text, "drop"));
+	json_object_put(notes);
+	for (i = 0; i < w.plan->n; i++)
+		w.plan->steps[i].hold = PLAN_UNCONFIRMED;
+	notes = inv_notes_make(&w.in, w.s->views, &ts);
+	text = json_object_to_json_string_ext(notes,
+	    JSON_C_TO_STRING_NOSLASHESCAPE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "drop collection shop/a: number "
+	    "of shards is 5, not 3 (waits until it was seen for 10 s)"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "drop database old"));
+	CU_ASSERT_PTR_NULL(strstr(text, "create"));
+	json_object_put(notes);
+	end(&w);
+}
+
 /* ---- troubles ---------------------------------------------------------- */
 
 static void
@@ -564,6 +593,7 @@ UNIT_MAIN("inventory",
     { "shards that do not belong together are no pair", test_misplaced },
     { "a drop of a pair that runs is seen", test_hit },
     { "notes: one of a kind, each name once", test_notes },
+    { "notes: drops that wait for a second look", test_waiting },
     { "what failed comes again later, as long as it is wanted",
 	test_troubles },
     { "what will not change by itself is a refusal", test_refusals },
