@@ -404,6 +404,9 @@ void	dbs_reply_precondition(struct sb_req *r, const struct dbs_shard *s,
 void	dbs_get_document(struct sb_req *r);
 void	dbs_read_many(struct sb_req *r, const char *name);
 
+/* Fiber: documents expire (dbs_ttl.c). */
+void	dbs_ttl_main(void *arg);
+
 extern const struct sb_route dbs_document_routes[];
 extern const struct sb_route dbs_trx_routes[];
 extern const struct sb_route dbs_scan_routes[];
@@ -413,5 +416,6 @@ extern const struct sb_route dbs_collection_routes[];
 extern const struct sb_route dbs_wal_routes[];
 extern const struct sb_route dbs_replication_routes[];
 extern const struct sb_route dbs_admin_routes[];
+extern const struct sb_route dbs_ttl_routes[];
 
 #endif

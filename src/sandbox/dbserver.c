@@ -23,6 +23,7 @@ static const struct sb_route *const tables[] = {
 	dbs_wal_routes,
 	dbs_replication_routes,
 	dbs_admin_routes,
+	dbs_ttl_routes,
 	NULL
 };
 
@@ -179,6 +180,7 @@ start_main(void *arg)
 	agency_heartbeat_start(d->agency, "SERVING");
 	dbs_maintenance_start(d);
 	fiber_spawn(d->loop, tick_main, d);
+	fiber_spawn(d->loop, dbs_ttl_main, d);
 	sb_server_ready(d->server);
 	sb_child_ready(d->child);
 	log_notice("serving on %s", d->child->endpoint);

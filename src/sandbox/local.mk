@@ -60,5 +60,5 @@ src_sandbox_libsandbox_a_SOURCES += src/sandbox/dbserver.c src/sandbox/dbserver.
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/dbs_shard.c src/sandbox/dbs_current.c src/sandbox/dbs_maintenance.c
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/dbs_write.c src/sandbox/dbs_stream.c src/sandbox/dbs_apply.c src/sandbox/dbs_sync.c
 src_sandbox_libsandbox_a_SOURCES += src/sandbox/dbs_document.c src/sandbox/dbs_read.c src/sandbox/dbs_trx.c src/sandbox/dbs_scan.c src/sandbox/dbs_collection.c
-src_sandbox_libsandbox_a_SOURCES += src/sandbox/dbs_wal.c src/sandbox/dbs_replication.c src/sandbox/dbs_replication.h src/sandbox/dbs_admin.c
+src_sandbox_libsandbox_a_SOURCES += src/sandbox/dbs_wal.c src/sandbox/dbs_replication.c src/sandbox/dbs_replication.h src/sandbox/dbs_admin.c src/sandbox/dbs_ttl.c
 endif
