@@ -1,7 +1,8 @@
 # Tests of src/sync.
 if HAVE_CUNIT
 UNIT_SYNC = tests/unit/sync/test_channel tests/unit/sync/test_compare \
-	tests/unit/sync/test_fold tests/unit/sync/test_owed tests/unit/sync/test_plan \
+	tests/unit/sync/test_fold tests/unit/sync/test_fold_answers \
+	tests/unit/sync/test_owed tests/unit/sync/test_plan \
 	tests/unit/sync/test_owed_full \
 	tests/unit/sync/test_route tests/unit/sync/test_route_run \
 	tests/unit/sync/test_shard tests/unit/sync/test_watermark
@@ -13,7 +14,11 @@ SYNC_TEST_LIBS = tests/lib/libtest.a src/sync/libsync.a src/ipc/libipc.a \
 	$(JSONC_LIBS) $(XXHASH_LIBS) $(CUNIT_LIBS) -lm
 tests_unit_sync_test_channel_SOURCES = tests/unit/sync/test_channel.c
 tests_unit_sync_test_channel_LDADD = $(SYNC_TEST_LIBS)
-tests_unit_sync_test_fold_SOURCES = tests/unit/sync/test_fold.c
+FOLD_STORY = tests/unit/sync/story.c tests/unit/sync/story.h
+tests_unit_sync_test_fold_answers_SOURCES = \
+	tests/unit/sync/test_fold_answers.c $(FOLD_STORY)
+tests_unit_sync_test_fold_answers_LDADD = $(SYNC_TEST_LIBS)
+tests_unit_sync_test_fold_SOURCES = tests/unit/sync/test_fold.c $(FOLD_STORY)
 tests_unit_sync_test_fold_LDADD = $(SYNC_TEST_LIBS)
 tests_unit_sync_test_shard_SOURCES = tests/unit/sync/test_shard.c
 tests_unit_sync_test_shard_LDADD = $(SYNC_TEST_LIBS)
