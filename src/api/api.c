@@ -334,6 +334,9 @@ on_connect(void *arg, const char *name, unsigned class, uint32_t generation,
 static void
 make_metrics(struct api *a)
 {
+	static const char *const	 ops[] = { "load", "save" };
+	size_t				 i;
+
 	a->metrics = metrics_new();
 	a->requests = metrics_counter(a->metrics,
 	    "arangosync_master_api_requests",
@@ -341,9 +344,16 @@ make_metrics(struct api *a)
 	a->denied = metrics_counter(a->metrics,
 	    "arangosync_master_api_denied",
 	    "Requests without good credentials.", NULL);
+	/* dashboards of ArangoSync's users have these two; there are no
+	 * workers yet */
 	(void)metrics_counter(a->metrics,
 	    "arangosync_master_worker_registrations",
 	    "Total number of registrations", NULL);
+	for (i = 0; i < NITEMS(ops); i++)
+		(void)metrics_counter(a->metrics,
+		    "arangosync_master_worker_storage",
+		    "Number of times worker info is stored, loaded",
+		    "kind", "", "op", ops[i], "result", "success", NULL);
 }
 
 int

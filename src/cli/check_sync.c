@@ -181,9 +181,10 @@ report(const struct check_plan *p, const struct conf *c)
 	if (errors > 0)
 		return CONF_EXIT_FAILED;
 	if (!conf_bool(c, "json"))
-		printf("The %s data is the same (%zu shards compared).\n",
+		printf("The %s data is the same (%zu shard%s compared).\n",
 		    conf_is_set(c, "database") ||
-		    conf_is_set(c, "collection") ? "chosen" : "whole", p->n);
+		    conf_is_set(c, "collection") ? "chosen" : "whole", p->n,
+		    p->n == 1 ? "" : "s");
 	return 0;
 }
 

@@ -146,6 +146,8 @@ def lists():
     assert r["arangosync_master_worker_registrations"] == {
         "help": "Total number of registrations", "type": "counter",
         "samples": [{"value": 0}]}, r
+    assert {"value": 0, "labels": {"kind": "", "op": "load", "result": "success"}} in \
+        r["arangosync_master_worker_storage"]["samples"], r
     # nothing is synchronised: stopping is done, a barrier cannot be had
     c = {"cert": "client.keyfile"}
     assert w.a.call("DELETE", "/_api/sync", {}, **c).status == 200
