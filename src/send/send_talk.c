@@ -237,7 +237,7 @@ resume_from_wal(struct talk *t, enum shard_resume *why, struct err_msg *m)
 	const struct shard_record *rec = record_of(t);
 	struct tail_evidence	 te;
 	struct shard_evidence	 e;
-	struct sync_pos		 start;
+	struct sync_pos		 start, at;
 	int			 r;
 
 	r = send_tail_ask(s, rec == NULL ? NULL : &rec->pos, &te, &t->dead);
@@ -268,7 +268,11 @@ resume_from_wal(struct talk *t, enum shard_resume *why, struct err_msg *m)
 	if (r != 0)
 		return err_set(m, r, "%s cannot be read from tick %" PRIu64
 		    ": %s", s->conf.server, te.join, err_text(r));
-	say_resume(t, &start, true, &s->received);
+	/* Lines may have come with the answer: not where the queue is now. */
+	at = start;
+	at.epoch = s->start_epoch;
+	at.offset = s->start_offset;
+	say_resume(t, &start, true, &at);
 	return 1;
 }
 

@@ -171,6 +171,17 @@ resumes(struct near_end *f)
 	near_check(IS(near_records(f, 0, &at), "110"));
 	near_check(at.tick == 111);
 	near_until(f->noted == 111 && f->durable == 111);
+	/* lines may come with the answer of the tail */
+	near_pos(&at, 85);
+	at.epoch = 0;
+	near_subscribe(f, &at, "");
+	near_ask(f, true, 50, 131, 80);
+	near_join(f, 80, 80);
+	near_ops(f, "i 82 old 1;i 90 b 1", 91);
+	at = resumed(f, NULL);
+	near_check(at.tick == 85);
+	near_check(IS(near_records(f, 0, &at), "90"));
+	near_until(f->noted == 91 && f->durable == 91);
 	/* another target: its record means nothing */
 	at.tick = 300;
 	at.epoch = 0;
