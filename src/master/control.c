@@ -263,7 +263,7 @@ one_round(struct control *c)
 	bool		 due, kept = true;
 
 	due = c->renewed_ms == 0 || now - c->renewed_ms >= CONTROL_RENEW_MS;
-	if (due || !c->lease.held)
+	if (due || !control_is_leader(c))
 		kept = keep_lease(c);
 	if (due && register_master(c, &m) == 0 && kept)
 		c->renewed_ms = now;

@@ -15,8 +15,8 @@
 #include "json/get.h"
 #include "master/control_incoming_priv.h"
 
-/* For each cluster that is still to be asked. */
-#define HOP_MS		1000
+/* For each cluster that may still be asked; less than whoever asks us waits. */
+#define HOP_MS		500
 
 struct json_object *
 incoming_upstream_take(struct json_object *info)
@@ -80,7 +80,8 @@ look_for_ring(struct control_incoming *in, struct json_object *list)
 void
 incoming_upstream_ask(struct control_incoming *in, unsigned hops)
 {
-	struct incoming_ask	 q = { .timeout_ms = (hops + 1) * HOP_MS };
+	struct incoming_ask	 q = { .until_ms = loop_now_ms(in->c->loop) +
+				    (hops + 1) * HOP_MS };
 	struct json_object	*info = NULL, *list;
 	struct err_msg		 m = { "" };
 	char			*path;
