@@ -790,7 +790,7 @@ def check_same(s):
         assert o == {"same": True, "compared": 4, "differences": []}, o
         out = s.ok(m, "check", "sync", "--database=shop",
                    "--collection=orders", "--shard=1")
-        assert "The chosen data is the same (1 shards" in out, out
+        assert "The chosen data is the same (1 shard compared)" in out, out
 
 
 def check_different(s):
