@@ -466,7 +466,7 @@ append(struct owed *o, enum record type, const void *key, size_t len,
 	if (r == 0) {
 		o->size += b.len;
 		o->dirty = true;
-	} else if (!err_is_full(r) || ftruncate(o->fd, (off_t)o->size) == -1)
+	} else if (!err_is_full(r) || fsx_truncate(o->path, o->size) != 0)
 		/* a part may be there: nothing can be appended behind it */
 		o->broken = true;
 	buf_free(&b);
