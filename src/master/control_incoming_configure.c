@@ -202,7 +202,7 @@ check_source(struct wish *w)
 		r = check_versions(w, info);
 	if (r == 0) {
 		strcpy(w->source_id, id);
-		w->endpoints = json_object_get(json_at(info, "endpoints"));
+		w->endpoints = incoming_endpoints(json_at(info, "endpoints"));
 	}
 	json_object_put(info);
 	return r;
@@ -233,7 +233,7 @@ make_x(const struct wish *w)
 	id[32] = '\0';
 	json_set_string(o, "id", id);
 	json_set_string(o, "sourceId", w->source_id);
-	if (json_object_is_type(w->endpoints, json_type_array))
+	if (w->endpoints != NULL)
 		json_set(o, "endpoints", json_object_get(w->endpoints));
 	json_set(o, "upstream", json_object_get(w->upstream));
 	json_set_bool(o, "first", true);

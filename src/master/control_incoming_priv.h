@@ -53,14 +53,15 @@ struct incoming_shard {
 	struct control_worker *w;	/* NULL: not started yet */
 	uint64_t	 since_us;	/* started */
 	bool		 told;		/* it knows target */
-	struct worker_target target;
+	bool		 has_leader;	/* target names one */
+	struct buf	 target;	/* as it was told: worker_target_put() */
 	/* A place to repair. */
 	bool		 waits, has_place;
 	uint32_t	 place_id;
 	struct incoming_shard *next_waiting;
 	enum shard_state stored;	/* as in the agency */
 	struct incoming_compare *compare;	/* that is under way */
-	char		 repair[256];	/* to be told when it has come back */
+	char		*repair;	/* to be told when it has come back */
 	bool		 in_sync;	/* equal, behind a barrier */
 	bool		 differs;	/* the barrier has found so */
 };
@@ -148,6 +149,11 @@ void	incoming_tell_link(struct control_incoming *in);
  */
 int	incoming_source_new(struct control *c, struct json_object *conf,
 	    struct incoming_source **s, struct err_msg *m);
+/*
+ * What a master says of others is not kept as it comes: a new list of those
+ * that can be used, and not more than some dozens; NULL: there is none.
+ */
+struct json_object *incoming_endpoints(struct json_object *list);
 /* More of them, behind those that are known; true when one was new. */
 bool	incoming_source_add(struct incoming_source *s,
 	    struct json_object *list);

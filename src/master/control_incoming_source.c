@@ -19,6 +19,7 @@
 
 #define MASTER_PORT		8629
 #define ENDPOINTS_MAX		64
+#define ENDPOINT_BYTES_MAX	300
 #define DISCOVER_FIRST_MS	250
 #define DISCOVER_EVERY_MS	30000
 #define CONNECT_MS		5000
@@ -356,6 +357,34 @@ incoming_source_call(struct incoming_source *s, struct incoming_ask *q,
 
 /* ---- masters that nobody named ------------------------------------------ */
 
+struct json_object *
+incoming_endpoints(struct json_object *list)
+{
+	struct json_object	*o = json_object_new_array(), *v;
+	const char		*text;
+	char			*url;
+	size_t			 i, n;
+
+	n = json_object_is_type(list, json_type_array) ?
+	    json_object_array_length(list) : 0;
+	for (i = 0; i < n && json_object_array_length(o) < ENDPOINTS_MAX;
+	    i++) {
+		v = json_object_array_get_idx(list, i);
+		text = json_object_get_string(v);
+		if (!json_object_is_type(v, json_type_string) ||
+		    strlen(text) > ENDPOINT_BYTES_MAX ||
+		    url_from_endpoint(text, MASTER_PORT, &url, NULL) != 0)
+			continue;
+		if (str_starts_with(url, "https://"))
+			json_object_array_add(o, json_object_get(v));
+		free(url);
+	}
+	if (json_object_array_length(o) > 0)
+		return o;
+	json_object_put(o);
+	return NULL;
+}
+
 /* For the next leader of ours, who may begin while the named ones are away. */
 static void
 remember(struct control_incoming *in, struct json_object *list)
@@ -378,14 +407,14 @@ discover(struct control_incoming *in)
 
 	if (incoming_source_call(in->source, &q, &o, &m) != 0)
 		return;
-	list = json_at(o, "endpoints");
-	if (in->running && in->source != NULL &&
-	    json_object_is_type(list, json_type_array)) {
+	list = incoming_endpoints(json_at(o, "endpoints"));
+	if (in->running && in->source != NULL && list != NULL) {
 		if (incoming_source_add(in->source, list))
 			incoming_tell_link(in);
 		if (!json_equal(list, json_at(in->x, "endpoints")))
 			remember(in, list);
 	}
+	json_object_put(list);
 	json_object_put(o);
 	if (in->running && in->source != NULL)
 		incoming_upstream_ask(in, INCOMING_HOPS_MAX);

@@ -10,6 +10,7 @@ REPLICATE_LONG = tests/e2e/replicate_shapes.py tests/e2e/replicate_many.py \
 	tests/e2e/replicate_chaos.py tests/e2e/replicate_disk.py \
 	tests/e2e/replicate_idle.py \
 	tests/e2e/replicate_large.py tests/e2e/replicate_ttl.py \
+	tests/e2e/replicate_liar.py \
 	tests/e2e/replicate_timeouts.py tests/e2e/replicate_trust.py \
 	tests/e2e/replicate_chain.py
 if SANDBOX
