@@ -23,7 +23,7 @@ SOURCE_MIB, TARGET_MIB = 32, 4
 
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
-MS_REMOUNT, MS_REC, MS_PRIVATE = 32, 0x4000, 1 << 18
+MS_REMOUNT, MS_REC, MS_PRIVATE, MNT_DETACH = 32, 0x4000, 1 << 18, 2
 
 
 # ---- small disks -------------------------------------------------------------------
@@ -32,6 +32,10 @@ def call(name, *args):
     if getattr(libc, name)(*args) != 0:
         e = ctypes.get_errno()
         raise OSError(e, f"{name}: {os.strerror(e)}")
+
+
+def unmount(path):
+    call("umount2", path.encode(), MNT_DETACH)
 
 
 def mount(path, mib, flags=0):
@@ -133,6 +137,24 @@ class Births:
 
 
 class DiskPair(Pair):
+    explained = False
+
+    def explain(self):
+        if not self.explained:
+            super().explain()
+        self.explained = True
+
+    def __exit__(self, kind, value, tb):
+        if kind is not None:
+            self.explain()
+        for m in (self.masters if self.ka is not None else ()):
+            m.kill()
+            try:
+                unmount(m.data)     # a mount point cannot be removed
+            except OSError:
+                pass
+        super().__exit__(kind, value, tb)
+
     def make_masters(self):
         super().make_masters()
         for m, mib in ((self.ma, SOURCE_MIB), (self.mb, TARGET_MIB)):
@@ -362,6 +384,7 @@ def first_start(p):
     m.start()
     m.wait_version(20)
     assert m.stop()[0] == 0
+    unmount(m.data)
     p.kb.masters.remove(m)
 
 

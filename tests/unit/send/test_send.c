@@ -300,6 +300,36 @@ keeps_its_quota(struct near_end *f)
 	free(big);
 }
 
+/* --mq.quota: control adds up all queues. */
+static void
+told_to_stop(struct near_end *f)
+{
+	struct buf	 b = BUF_INIT;
+	struct sync_pos	 pos;
+
+	near_start_empty(f, 100, 100);
+	put_bool(&b, true);
+	near_check(peer_send_buf(f->control, MSG_WORKER_QUOTA, 0, &b) == 0);
+	near_until(f->blocked);
+	near_until(strstr(f->status, "\"total\"") != NULL);
+	/* what was under way is taken, and what is queued goes on */
+	near_ops(f, "i 110 a 1", 111);
+	near_check(IS(near_records(f, 0, &pos), "110"));
+	near_check(f->blocked);
+	/* a tail that is there again is told again */
+	near_tail_again(f);
+	f->blocked = false;
+	near_ask(f, true, 1, 111, 111);
+	near_join(f, 111, 111);
+	near_until(f->blocked);
+	buf_reset(&b);
+	put_bool(&b, false);
+	near_check(peer_send_buf(f->control, MSG_WORKER_QUOTA, 0, &b) == 0);
+	near_until(!f->blocked);
+	near_until(strstr(f->status, "\"total\"") == NULL);
+	buf_free(&b);
+}
+
 /*
  * Without room nothing is appended and the tail is stopped; what is queued
  * goes on.  A file takes the room away and gives it back.
@@ -577,6 +607,7 @@ RUNS(resumes)
 RUNS(asks_for_repair)
 RUNS(waits_for_credit)
 RUNS(keeps_its_quota)
+RUNS(told_to_stop)
 RUNS(long_lines)
 RUNS(tail_comes_and_goes)
 RUNS(bad_target)
@@ -624,6 +655,8 @@ UNIT_MAIN("send",
     { "without credit it is the disk that waits", test_waits_for_credit },
     { "over its quota it stops the tail, until there is less",
 	test_quota },
+    { "when control says so it stops the tail, until it says otherwise",
+	test_told_to_stop },
     { "without room it stops the tail, until there is some", test_room },
     { "a long line is whole, or is not there", test_long_lines },
     { "the tail comes and goes", test_tail_comes_and_goes },
