@@ -197,6 +197,7 @@ put_message_timeout(struct control_call *call, struct json_object **out)
 		return say_away(call->c, out);
 	}
 	agency_trx_set(&t, CONTROL_ROOT "/x/messageTimeout", v, 0);
+	agency_trx_pre_old(&t, CONTROL_ROOT "/leader", call->c->id_json);
 	r = arango_agency_write(call->c->agency, &t, NULL, &m);
 	agency_trx_free(&t);
 	json_object_put(o);

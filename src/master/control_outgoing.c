@@ -223,7 +223,7 @@ forget_in_agency(struct out_target *t, struct err_msg *m)
 	free(path);
 	if (map_count(&o->targets) <= 1)
 		agency_trx_delete(&trx, OUTGOING_LEADERS);
-	r = arango_agency_write(o->agency, &trx, NULL, m);
+	r = outgoing_write(o, &trx, m);
 	agency_trx_free(&trx);
 	return r;
 }

@@ -79,7 +79,7 @@ store_barrier(struct out_target *t, struct err_msg *m)
 	path = xasprintf(OUTGOING_KEY "/targets/%s", t->id);
 	agency_trx_set(&trx, path, state, 0);
 	free(path);
-	r = arango_agency_write(t->o->agency, &trx, NULL, m);
+	r = outgoing_write(t->o, &trx, m);
 	agency_trx_free(&trx);
 	json_object_put(state);
 	json_object_put(o);
@@ -100,7 +100,7 @@ forget_barrier(struct out_target *t, struct err_msg *m)
 	path = xasprintf(OUTGOING_KEY "/targets/%s", t->id);
 	agency_trx_set(&trx, path, state, 0);
 	free(path);
-	r = arango_agency_write(t->o->agency, &trx, NULL, m);
+	r = outgoing_write(t->o, &trx, m);
 	agency_trx_free(&trx);
 	json_object_put(state);
 	return r;
@@ -179,8 +179,11 @@ outgoing_barrier_tick(struct out_target *t, uint64_t now_ms)
 {
 	struct out_barrier	*b = &t->barrier;
 
+	/* who was stopped for long may not know yet that another one leads, and
+	 * has a barrier of that name */
 	if (!b->active || b->restoring || t->cancelling ||
-	    now_ms < b->until_ms || b->mutex.owner != NULL)
+	    now_ms < b->until_ms || b->mutex.owner != NULL ||
+	    !control_is_leader(t->o->c))
 		return;
 	log_warning("target %s: it was not heard of for %" PRIu64 " s while "
 	    "it was stopping; the mode of the servers is restored", t->id,

@@ -141,6 +141,10 @@ void	outgoing_cancel(struct out_target *t);
 
 /* As it is kept in the agency; the caller's. */
 struct json_object *outgoing_target_json(const struct out_target *t);
+/* Write, as long as we lead (R23): who was taken for dead changes nothing that
+ * the next one has made.  Waits. */
+int	outgoing_write(struct control_outgoing *o, struct agency_trx *t,
+	    struct err_msg *m);
 /* Write what is dirty, soon. */
 void	outgoing_flush(struct control_outgoing *o);
 /* Begin what is in the agency. */

@@ -18,6 +18,16 @@
 
 /* ---- writing ------------------------------------------------------------ */
 
+int
+outgoing_write(struct control_outgoing *o, struct agency_trx *t,
+    struct err_msg *m)
+{
+	if (o->ended)
+		return err_set(m, ERR_CANCELLED, "not the leader");
+	agency_trx_pre_old(t, CONTROL_ROOT "/leader", o->c->id_json);
+	return arango_agency_write(o->agency, t, NULL, m);
+}
+
 struct json_object *
 outgoing_target_json(const struct out_target *t)
 {
@@ -120,7 +130,7 @@ flush_fiber(void *arg)
 	int			 r;
 
 	if (!o->ended && gather(o, &trx) > 0) {
-		r = arango_agency_write(o->agency, &trx, NULL, &m);
+		r = outgoing_write(o, &trx, &m);
 		if (r != 0 && !o->ended) {
 			log_warning("the state of the outgoing "
 			    "synchronization cannot be stored: %s; trying "
