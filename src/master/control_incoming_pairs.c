@@ -111,6 +111,8 @@ pair_free(struct control_incoming *in, struct incoming_pair *p, bool remove)
 			free(key);
 		}
 		free(p->shards[i].name);
+		free(p->shards[i].repair);
+		buf_free(&p->shards[i].target);
 	}
 	in->nshards -= p->nshards;
 	free(p->shards);

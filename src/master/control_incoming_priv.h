@@ -53,14 +53,15 @@ struct incoming_shard {
 	struct control_worker *w;	/* NULL: not started yet */
 	uint64_t	 since_us;	/* started */
 	bool		 told;		/* it knows target */
-	struct worker_target target;
+	bool		 has_leader;	/* target names one */
+	struct buf	 target;	/* as it was told: worker_target_put() */
 	/* A place to repair. */
 	bool		 waits, has_place;
 	uint32_t	 place_id;
 	struct incoming_shard *next_waiting;
 	enum shard_state stored;	/* as in the agency */
 	struct incoming_compare *compare;	/* that is under way */
-	char		 repair[256];	/* to be told when it has come back */
+	char		*repair;	/* to be told when it has come back */
 	bool		 in_sync;	/* equal, behind a barrier */
 	bool		 differs;	/* the barrier has found so */
 };

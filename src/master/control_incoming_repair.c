@@ -256,8 +256,10 @@ tell_repair(struct incoming_shard *s, const char *why)
 void
 incoming_tell_repair(struct incoming_shard *s)
 {
-	if (s->repair[0] != '\0' && tell_repair(s, s->repair) == 0)
-		s->repair[0] = '\0';
+	if (s->repair == NULL || tell_repair(s, s->repair) != 0)
+		return;
+	free(s->repair);
+	s->repair = NULL;
 }
 
 int
@@ -267,7 +269,8 @@ incoming_repair(struct incoming_shard *s, const char *why)
 		return ERR_CLOSED;
 	if (s->w->may_leave || control_worker_is_resting(s->w)) {
 		/* told when it is there again, or has said that it stays */
-		(void)str_copy(s->repair, sizeof(s->repair), why);
+		free(s->repair);
+		s->repair = xstrdup(why);
 		control_worker_wake(s->w);
 		return 0;
 	}

@@ -43,18 +43,6 @@ find_copies(const struct topo_shard *shard, const struct arango_topology *t,
 	}
 }
 
-static bool
-same_copies(const struct worker_target *a, const struct worker_target *b)
-{
-	uint32_t	 i;
-
-	for (i = 0; i < a->ncopies && i < b->ncopies; i++)
-		if (strcmp(a->copies[i].server, b->copies[i].server) != 0 ||
-		    a->copies[i].reboot_id != b->copies[i].reboot_id)
-			return false;
-	return a->ncopies == b->ncopies;
-}
-
 static void
 find_target(const struct incoming_shard *s, struct arango_topology *t,
     struct worker_target *wt)
@@ -86,15 +74,6 @@ find_target(const struct incoming_shard *s, struct arango_topology *t,
 	find_copies(shard, t, wt);
 }
 
-static bool
-same_target(const struct worker_target *a, const struct worker_target *b)
-{
-	return strcmp(a->cid, b->cid) == 0 && strcmp(a->coll, b->coll) == 0 &&
-	    strcmp(a->shard, b->shard) == 0 &&
-	    strcmp(a->server, b->server) == 0 && strcmp(a->url, b->url) == 0 &&
-	    a->reboot_id == b->reboot_id && same_copies(a, b);
-}
-
 static void
 tell_target(struct incoming_shard *s, struct arango_topology *t)
 {
@@ -104,13 +83,16 @@ tell_target(struct incoming_shard *s, struct arango_topology *t)
 	if (s->w == NULL || s->w->peer == NULL || t == NULL)
 		return;
 	find_target(s, t, &wt);
-	if (s->told && same_target(&wt, &s->target))
-		return;
 	worker_target_put(&b, &wt);
-	if (control_worker_send(s->w, MSG_WORKER_TARGET, 0, &b) == 0) {
-		s->told = true;
-		s->target = wt;
+	if (s->told && b.len == s->target.len &&
+	    memcmp(b.data, s->target.data, b.len) == 0) {
+		buf_free(&b);
+		return;
 	}
+	buf_free(&s->target);
+	buf_append(&s->target, b.data, b.len);
+	s->has_leader = wt.server[0] != '\0';
+	s->told = control_worker_send(s->w, MSG_WORKER_TARGET, 0, &b) == 0;
 	buf_free(&b);
 }
 

@@ -97,7 +97,7 @@ shard_info(const struct incoming_shard *s)
 	set_time(o, "last_shard_master_change",
 	    number_at(st, "last_master_change_us"));
 	json_set_bool(o, "shard_master_known", (s->told || (s->w != NULL &&
-	    control_worker_is_resting(s->w))) && s->target.server[0] != '\0');
+	    control_worker_is_resting(s->w))) && s->has_leader);
 	if (s->in_sync)
 		json_set_bool(o, "in_sync", true);
 	return o;
@@ -185,7 +185,8 @@ control_incoming_get(struct control_call *call, struct json_object **out)
 	*out = json_object_new_object();
 	add_incoming(in, *out, full);
 	x = in->active ? make_x(in) : json_object_new_object();
-	json_set(x, "space", control_space_info(call->c));
+	if (call->c->space != NULL)
+		json_set(x, "space", control_space_info(call->c));
 	json_set(*out, "x", x);
 	list = control_outgoing_info(call->c, full);
 	if (json_object_array_length(list) > 0)

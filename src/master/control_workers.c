@@ -1,4 +1,5 @@
 /* control_workers.c - see control_workers.h and control_workers_priv.h */
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,10 @@
 
 /* What an earlier control left is stopped when nobody wants it by then. */
 #define STRANGER_MS		20000
+/* Statuses of thousands come and go; what that leaves is given back now and
+ * then. */
+#define TRIM_TICKS		20
+#define TRIM_KEEP_BYTES		((size_t)1024 * 1024)
 
 /* ---- for owners --------------------------------------------------------- */
 
@@ -50,6 +55,7 @@ control_worker_start(struct control *c, const char *name, unsigned class,
 	w->ops = ops;
 	w->owner = owner;
 	w->state = PROC_DOWN;
+	workers_set_sentence(&w->sentence, NULL);
 	w->since_us = clock_wall_us();
 	set_wish(w, peers, npeers, config);
 	s->worker = w;
@@ -227,6 +233,8 @@ on_tick(void *arg)
 	workers_token_renew(p);
 	if (loop_now_ms(p->c->loop) - p->since_ms >= STRANGER_MS)
 		stop_strangers(p);
+	if (++p->ticks % TRIM_TICKS == 0)
+		(void)malloc_trim(TRIM_KEEP_BYTES);
 	MAP_FOREACH(&p->slots, it) {
 		s = it.value;
 		workers_restart_lost(s, loop_now_ms(p->c->loop));

@@ -56,7 +56,7 @@ struct control_worker {
 	uint32_t	 generation;
 	uint64_t	 since_us;	/* it is wanted; wall clock */
 	uint32_t	 starts;	/* processes that it has had */
-	char		 sentence[512];	/* about its last end, or "" */
+	const char	*sentence;	/* about its last end, or "" */
 	/*
 	 * It has left because it had nothing to do (R24): there is no process,
 	 * and the status is its last one.  Waking: it is on its way back, and

@@ -27,7 +27,7 @@ struct slot {
 	enum proc_state	 state;
 	uint32_t	 generation;
 	uint32_t	 sum;		/* of what runs */
-	char		 sentence[512];
+	const char	*sentence;	/* never NULL */
 	struct control_worker *worker;	/* wanted; or NULL */
 	struct control_worker *leaving;	/* stopped before; a list */
 	bool		 stopping;	/* MSG_MESH_STOP was sent */
@@ -51,6 +51,7 @@ struct control_pool {
 	TAILQ_HEAD(, slot) touched;
 	TAILQ_HEAD(, slot) queued;
 	struct loop_timer *tick;
+	unsigned	 ticks;
 	struct loop_task reap;
 	/* the token of now */
 	char		*token;
@@ -65,6 +66,8 @@ struct slot *workers_slot_of(struct control_pool *p, const char *name,
 	    unsigned class);
 /* Something has happened to it: it is looked at, soon. */
 void	workers_slot_touch(struct slot *s);
+/* "" takes no memory; NULL: it is freed. */
+void	workers_set_sentence(const char **sentence, const char *text);
 /* Its process is to end. */
 void	workers_slot_stop(struct slot *s);
 /* With its workers, who hear nothing of it. */

@@ -10,7 +10,6 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "base/str.h"
 #include "ipc/peer.h"
 #include "master/control_workers_priv.h"
 
@@ -18,6 +17,19 @@
 #define WAKING_MAX		48
 
 static void	want(struct slot *);
+
+static const char	 no_sentence[] = "";
+
+void
+workers_set_sentence(const char **sentence, const char *text)
+{
+	const char	*before = *sentence;
+
+	*sentence = text == NULL || *text == '\0' ? no_sentence :
+	    xstrdup(text);
+	if (before != no_sentence)
+		free((void *)(uintptr_t)before);
+}
 
 struct slot *
 workers_slot_of(struct control_pool *p, const char *name, unsigned class)
@@ -31,6 +43,7 @@ workers_slot_of(struct control_pool *p, const char *name, unsigned class)
 	s->name = xstrdup(name);
 	s->class = class;
 	s->state = PROC_DOWN;
+	workers_set_sentence(&s->sentence, NULL);
 	s->fd = -1;
 	map_put(&p->slots, name, s);
 	return s;
@@ -46,6 +59,7 @@ worker_free(struct control_worker *w)
 	json_object_put(w->status);
 	json_object_put(w->next_status);
 	buf_free(&w->config);
+	workers_set_sentence(&w->sentence, NULL);
 	free(w->name);
 	free(w);
 }
@@ -94,6 +108,7 @@ workers_slot_free(struct slot *s)
 	}
 	if (s->fd != -1)
 		close(s->fd);
+	workers_set_sentence(&s->sentence, NULL);
 	free(s->name);
 	free(s);
 }
@@ -186,7 +201,7 @@ send_start(struct slot *s)
 	    (const char *const *)w->peers, w->npeers, w->config.data,
 	    w->config.len);
 	if (r != 0) {
-		str_copy(w->sentence, sizeof(w->sentence), err_text(r));
+		workers_set_sentence(&w->sentence, err_text(r));
 		log_error("%s: cannot be started: %s", w->name, err_text(r));
 		return;
 	}
@@ -249,7 +264,7 @@ workers_on_member_state(void *arg, const char *name, unsigned class,
 	s->state = (enum proc_state)state;
 	s->generation = generation;
 	s->sum = sum;
-	str_copy(s->sentence, sizeof(s->sentence), sentence);
+	workers_set_sentence(&s->sentence, sentence);
 	if (state == PROC_DOWN) {
 		s->stopping = false;
 		if (s->fd != -1)
@@ -269,7 +284,7 @@ workers_on_member_state(void *arg, const char *name, unsigned class,
 		if (w->generation != s->generation)
 			w->starts++;
 		w->generation = s->generation;
-		str_copy(w->sentence, sizeof(w->sentence), s->sentence);
+		workers_set_sentence(&w->sentence, s->sentence);
 		if (state == PROC_FAILED)
 			log_error("%s: has ended too often: %s; tried again "
 			    "later", name, sentence);
