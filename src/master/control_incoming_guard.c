@@ -30,10 +30,13 @@ struct guard {
 	char			 trouble[512];	/* as last logged */
 };
 
+/* Who was stopped for long may not know yet that another one leads, and has
+ * ended the synchronization meanwhile. */
 static bool
 is_on(const struct control_incoming *in)
 {
-	return !in->ended && in->active && json_at(in->x, "stop") == NULL;
+	return !in->ended && in->active && control_is_leader(in->c) &&
+	    json_at(in->x, "stop") == NULL;
 }
 
 static void
