@@ -379,11 +379,16 @@ receive_store(struct receive *r)
 int
 receive_mark_repairing(struct receive *r)
 {
+	bool	 was = r->record.shard.repairing;
+
 	if (r->repairing)
 		return 0;
 	r->record.shard.repairing = true;
-	if (receive_store(r) != 0)
+	if (receive_store(r) != 0) {
+		/* Nothing was changed: what is recorded can still resume. */
+		r->record.shard.repairing = was;
 		return receive_because(r, ERR_BAD_STATE, "%.250s", r->disk);
+	}
 	r->repairing = true;
 	return 0;
 }
