@@ -6,11 +6,16 @@
 #include "cli/remote.h"
 #include "cli/syncinfo.h"
 #include "json/get.h"
+#include "sync/barrier.h"
 
 #define POLL_MS		200
-/* Beyond --timeout, for the source to become writable again. */
+/* For the source to become writable again; some of it before the end of
+ * --timeout, an eighth at most. */
 #define UNDO_MS		800
+#define UNDO_BEFORE_MS	400
 #define UNDO_INTERRUPTED_MS	15000
+/* Of what is left, for the way of an answer. */
+#define WAY_MS		300
 #define WHAT		"cannot stop synchronization"
 
 /*
@@ -60,8 +65,9 @@ ask_barrier(struct stop *s, const char *method, int *status,
     struct err_msg *m)
 {
 	uint64_t		 left = remote_time_left(s->r);
+	uint64_t		 way = MAX(left / 8, MIN(WAY_MS, left / 2));
 	char			*json = xasprintf("{\"timeout\":%llu}",
-				    (unsigned long long)(left - left / 8) *
+				    (unsigned long long)(left - way) *
 				    1000000);
 	struct remote_req	 q = { .method = method, .body = json,
 				    .path = "/_api/sync/barrier" };
@@ -193,7 +199,9 @@ drop_barrier(struct stop *s)
 		    "on");
 	else
 		cli_complain("synchronization goes on, but it is not sure "
-		    "that the source is writable again: %s", m.text);
+		    "that the source is writable again; its own master makes "
+		    "it so when the lease of %d s ends: %s",
+		    BARRIER_LEASE_MS / 1000, m.text);
 }
 
 /* --- cancelling ---------------------------------------------------------- */
@@ -244,10 +252,12 @@ static int
 body(struct remote *r, const struct conf *c)
 {
 	struct stop	 s = { .r = r, .c = c };
+	uint64_t	 ms;
 	bool		 over;
 	int		 code;
 
-	remote_set_deadline(r, (uint64_t)conf_duration_ms(c, "timeout"));
+	ms = (uint64_t)conf_duration_ms(c, "timeout");
+	remote_set_deadline(r, ms - MIN(ms / 8, UNDO_BEFORE_MS));
 	if ((code = look(&s, &over)) != 0)
 		return code;
 	if (over) {

@@ -204,10 +204,9 @@ undo(struct incoming_barrier *ib, uint64_t ms, struct err_msg *m)
 	while (!ib_is_over(ib) && ib->b.step != BARRIER_FAILED)
 		if (fiber_cond_wait_until(&ib->wake, deadline) != 0)
 			return err_set(m, ERR_TIMEOUT, "the source has not "
-			    "got its mode back yet%s%.200s; it does so itself "
-			    "when the lease of %d s ends",
+			    "got its mode back yet%s%.200s",
 			    ib->b.waits_for[0] != '\0' ? ": " : "",
-			    ib->b.waits_for, BARRIER_LEASE_MS / 1000);
+			    ib->b.waits_for);
 	return 0;
 }
 
