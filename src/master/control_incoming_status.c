@@ -65,7 +65,8 @@ incoming_link_server(const struct control_incoming *in, const char *id)
 static uint64_t
 delay_us(const struct incoming_shard *s, enum shard_state state)
 {
-	struct json_object	*st = s->w == NULL ? NULL : s->w->status, *e;
+	struct json_object	*st = s->w == NULL ? NULL :
+				    control_worker_status(s->w), *e;
 	uint64_t		 us;
 
 	if (state != SHARD_STATE_RUNNING || st == NULL)
@@ -79,7 +80,8 @@ static struct json_object *
 shard_info(const struct incoming_shard *s)
 {
 	struct json_object	*o = json_object_new_object();
-	struct json_object	*st = s->w == NULL ? NULL : s->w->status;
+	struct json_object	*st = s->w == NULL ? NULL :
+				    control_worker_status(s->w);
 	enum shard_state	 state = incoming_shard_state(s);
 	const char		*error = incoming_shard_error(s);
 	uint64_t		 us;

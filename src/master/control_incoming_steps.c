@@ -220,7 +220,8 @@ fingerprint(const struct control_incoming *in)
 			if ((w = p->shards[i].w) == NULL)
 				continue;
 			id = control_worker_word(w, "server");
-			sum = sum * 31 + number_at(w->status, "records") +
+			sum = sum * 31 +
+			    number_at(control_worker_status(w), "records") +
 			    ((uint64_t)w->generation << 32) +
 			    crc32c(0, id, strlen(id));
 		}
@@ -267,7 +268,8 @@ check_shard(struct incoming_barrier *ib, const struct incoming_shard *s)
 		return note(ib, BARRIER_EV_NOT_YET, "shard %.120s, which is "
 		    "%s%s%.80s", s->name, shard_state_name(state),
 		    *error != '\0' ? ": " : "", error);
-	if ((owed = number_at(s->w->status, "owed")) > 0)
+	owed = number_at(control_worker_status(s->w), "owed");
+	if (owed > 0)
 		return note(ib, BARRIER_EV_NOT_YET, "shard %.120s: %" PRIu64
 		    " documents wait for a unique index to have room",
 		    s->name, owed);

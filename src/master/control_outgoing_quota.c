@@ -20,12 +20,7 @@
 static uint64_t
 queue_bytes(const struct out_send *x)
 {
-	uint64_t	 n = 0;
-
-	if (x->worker != NULL && x->worker->status != NULL)
-		(void)json_want_uint(x->worker->status, "queue_bytes", &n,
-		    NULL);
-	return n;
+	return x->worker == NULL ? 0 : x->worker->queue_bytes;
 }
 
 void

@@ -180,12 +180,6 @@ control_worker_send(struct control_worker *w, uint16_t type, uint32_t id,
 	return r;
 }
 
-const char *
-control_worker_word(const struct control_worker *w, const char *member)
-{
-	return w->status == NULL ? "" : json_string_or(w->status, member, "");
-}
-
 /* ---- for control.c ------------------------------------------------------ */
 
 /* What an earlier control has started and nobody wants any more. */
@@ -296,5 +290,6 @@ control_workers_free(struct control *c)
 	loop_task_cancel(&p->reap);
 	loop_timer_free(&p->tick);
 	workers_token_forget(p);
+	json_object_put(p->parsed);
 	free(p);
 }

@@ -50,7 +50,8 @@ struct control_worker {
 	char		*name;
 	unsigned	 class;		/* enum daemon_class */
 	struct peer	*peer;		/* NULL while it is away */
-	struct json_object *status;	/* the last one, or NULL */
+	struct json_object *status;	/* the last one, or NULL; of a shard's:
+					 * see control_worker_status() */
 	uint64_t	 status_ms;	/* when it came (loop_now_ms()) */
 	enum proc_state	 state;		/* PROC_DOWN before the first news */
 	uint32_t	 generation;
@@ -68,6 +69,10 @@ struct control_worker {
 	void		*owner;
 
 	/* below: of control_workers.c */
+	char		*text;		/* status of a shard's, or NULL */
+	char		 word[16];	/* its "state" */
+	bool		 has_error;	/* its "error" is not "" */
+	uint64_t	 queue_bytes;	/* its member of that name */
 	char		**peers;
 	size_t		 npeers;
 	struct buf	 config;
@@ -119,7 +124,13 @@ const struct map *control_workers(const struct control *c);
 /* 0, or ERR_CLOSED while it is away; b (may be NULL: empty) is emptied. */
 int	control_worker_send(struct control_worker *w, uint16_t type,
 	    uint32_t id, struct buf *b);
-/* Member of the last status, "" when there is none. */
+/*
+ * The last status, or NULL; valid until that of another worker is asked for.
+ * There may be thousands of shards: theirs are kept as text, with what is asked
+ * for all the time beside it.
+ */
+struct json_object *control_worker_status(const struct control_worker *w);
+/* Member of the last status, "" when there is none; valid as long. */
 const char *control_worker_word(const struct control_worker *w,
 	    const char *member);
 

@@ -53,6 +53,9 @@ struct control_pool {
 	struct loop_timer *tick;
 	unsigned	 ticks;
 	struct loop_task reap;
+	/* A status that was kept as text, as it was asked for last. */
+	struct json_object *parsed;
+	const struct control_worker *parsed_of;
 	/* the token of now */
 	char		*token;
 	uint64_t	 token_until_ms, token_made_ms;

@@ -56,8 +56,11 @@ worker_free(struct control_worker *w)
 		free(w->peers[--w->npeers]);
 	free(w->peers);
 	peer_free(&w->peer);
+	if (w->c->pool != NULL && w->c->pool->parsed_of == w)
+		w->c->pool->parsed_of = NULL;
 	json_object_put(w->status);
 	json_object_put(w->next_status);
+	free(w->text);
 	buf_free(&w->config);
 	workers_set_sentence(&w->sentence, NULL);
 	free(w->name);

@@ -11,6 +11,7 @@
 #include "arango/conn.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "ev/fiber.h"
 #include "ipc/codec.h"
 #include "ipc/messages.h"
@@ -140,6 +141,58 @@ workers_token_renew(struct control_pool *p)
 
 /* ---- messages of workers ------------------------------------------------ */
 
+static void
+keep_status(struct control_worker *w, struct json_object *o)
+{
+	struct control_pool	*p = w->c->pool;
+
+	if (w->class != DAEMON_SEND && w->class != DAEMON_RECEIVE) {
+		json_object_put(w->status);
+		w->status = o;
+		return;
+	}
+	free(w->text);
+	w->text = xstrdup(json_object_to_json_string_ext(o,
+	    JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	(void)str_copy(w->word, sizeof(w->word),
+	    json_string_or(o, "state", ""));
+	w->has_error = *json_string_or(o, "error", "") != '\0';
+	w->queue_bytes = 0;
+	(void)json_want_uint(o, "queue_bytes", &w->queue_bytes, NULL);
+	json_object_put(p->parsed);
+	p->parsed = o;
+	p->parsed_of = w;
+}
+
+struct json_object *
+control_worker_status(const struct control_worker *w)
+{
+	struct control_pool	*p = w->c->pool;
+
+	if (w->text == NULL)
+		return w->status;
+	if (p->parsed_of == w)
+		return p->parsed;
+	json_object_put(p->parsed);
+	p->parsed = NULL;
+	p->parsed_of = w;
+	(void)json_parse(w->text, strlen(w->text), &p->parsed, NULL);
+	return p->parsed;
+}
+
+const char *
+control_worker_word(const struct control_worker *w, const char *member)
+{
+	struct json_object	*o;
+
+	if (w->text != NULL && strcmp(member, "state") == 0)
+		return w->word;
+	if (w->text != NULL && !w->has_error && strcmp(member, "error") == 0)
+		return "";
+	o = control_worker_status(w);
+	return o == NULL ? "" : json_string_or(o, member, "");
+}
+
 /* One that comes back is shown as it was until it is so again. */
 void
 workers_take_status(struct control_worker *w, struct json_object *o)
@@ -149,15 +202,14 @@ workers_take_status(struct control_worker *w, struct json_object *o)
 
 	json_object_put(w->next_status);
 	w->next_status = NULL;
-	if (w->waking && !over && w->status != NULL &&
+	if (w->waking && !over && (w->text != NULL || w->status != NULL) &&
 	    strcmp(json_string_or(o, "state", ""), "running") != 0 &&
 	    strcmp(json_string_or(o, "state", ""), "failed") != 0) {
 		w->next_status = o;
 		return;
 	}
 	w->waking = false;
-	json_object_put(w->status);
-	w->status = o;
+	keep_status(w, o);
 	w->status_ms = loop_now_ms(w->c->loop);
 	if (w->ops != NULL && w->ops->status != NULL)
 		w->ops->status(w);
