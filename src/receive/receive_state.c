@@ -503,16 +503,35 @@ add_u64(struct json_object *o, const char *name, uint64_t v)
 	json_object_object_add(o, name, json_object_new_uint64(v));
 }
 
-static const char *
-present_error(const struct receive *r)
+static int
+newest_letter(void *arg, const struct owed_dead *d)
 {
+	err_set(arg, 0, "%.*s: %.160s", (int)MIN(d->key_len, (size_t)100),
+	    (const char *)d->key, d->text);
+	return 0;
+}
+
+/* What people should know, the gravest first. */
+static const char *
+present_error(const struct receive *r, struct err_msg *m)
+{
+	struct err_msg	 letter = { "" };
+	size_t		 n;
+
 	if (r->disk[0] != '\0')
 		return r->disk;
 	if (r->error[0] != '\0')
 		return r->error;
 	if (r->shard.step == SHARD_FAILED)
 		return r->shard.reason;
-	return r->refused;
+	if (r->refused[0] != '\0')
+		return r->refused;
+	if (r->owed == NULL || (n = owed_dead_count(r->owed)) == 0)
+		return "";
+	(void)owed_dead_each(r->owed, newest_letter, &letter);
+	err_set(m, 0, "dead letters: %zu, refused by the target, the newest "
+	    "is document %.300s", n, letter.text);
+	return m->text;
 }
 
 static void
@@ -520,11 +539,12 @@ status_fired(void *arg)
 {
 	struct receive		*r = arg;
 	struct json_object	*o = json_object_new_object(), *p;
+	struct err_msg		 m;
 
 	add_str(o, "state", shard_state_name(shard_step_state(r->shard.step)));
 	add_str(o, "step", shard_step_name(r->shard.step));
 	add_str(o, "reason", r->shard.reason);
-	add_str(o, "error", present_error(r));
+	add_str(o, "error", present_error(r, &m));
 	add_str(o, "database", r->conf.name.db);
 	add_str(o, "collection", r->conf.coll);
 	add_u64(o, "shard", r->conf.name.shard);
