@@ -392,7 +392,11 @@ sender_take(struct sender *x, const struct frame *f)
 	}
 	if (row != NULL && row->id == f->id) {
 		t = channel_is_bulk(f->type) ? &row->s->bulk : &row->s->live;
-		stream_put(t, f->type, row->number, f->id, f->payload, f->len);
+		if (f->type == MSG_CH_QUEUED)
+			stream_put(t, f->type, row->number, f->id, f->payload,
+			    f->len);
+		else
+			stream_pass(t, x, f);
 		stream_hold(t, x);
 		if (f->type == MSG_CH_CLOSED)
 			row_free(row);

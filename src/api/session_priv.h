@@ -105,6 +105,8 @@ void	stream_close(struct stream *t);
 /* A frame down; channel 0: the session's own. */
 void	stream_put(struct stream *t, uint16_t type, uint32_t channel,
 	    uint32_t id, const void *payload, size_t len);
+/* The same with a message of a sender, which has no payload afterwards. */
+void	stream_pass(struct stream *t, struct sender *x, const struct frame *f);
 /* The answer to a PING with that clock; 0: there was none. */
 void	stream_pong(struct stream *t, uint64_t clock);
 /* It has spoken while there was no room: not another word before there is. */

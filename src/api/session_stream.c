@@ -105,6 +105,14 @@ stream_close(struct stream *t)
 	http_req_release(&t->req);
 }
 
+static void
+put_frames(struct stream *t, struct buf *b)
+{
+	t->bytes += b->len;
+	if (http_stream_write_buf(t->req, b) >= HTTP_STREAM_HIGH_BYTES)
+		t->full = true;
+}
+
 void
 stream_put(struct stream *t, uint16_t type, uint32_t channel, uint32_t id,
     const void *payload, size_t len)
@@ -117,9 +125,26 @@ stream_put(struct stream *t, uint16_t type, uint32_t channel, uint32_t id,
 		return;
 	buf_reserve(&b, len + FRAME_HEADER_BYTES);
 	frame_encode(&b, &h, payload, len);
-	t->bytes += b.len;
-	if (http_stream_write_buf(t->req, &b) >= HTTP_STREAM_HIGH_BYTES)
-		t->full = true;
+	put_frames(t, &b);
+}
+
+/* A long one goes on as it came, under another header. */
+void
+stream_pass(struct stream *t, struct sender *x, const struct frame *f)
+{
+	struct frame_header	 h = { (uint32_t)f->len, f->type, 0,
+				    x->row->number, f->id };
+	struct buf		 b;
+
+	if (t->req == NULL)
+		return;
+	if (!peer_take_memory(x->peer, f, &b)) {
+		stream_put(t, f->type, h.generation, f->id, f->payload,
+		    f->len);
+		return;
+	}
+	frame_put_header(b.data, &h);
+	put_frames(t, &b);
 }
 
 void

@@ -232,6 +232,20 @@ frame_parser_next(struct frame_parser *p, struct frame *out)
 }
 
 bool
+frame_parser_give(struct frame_parser *p, const struct frame *f,
+    struct buf *out)
+{
+	if (p->used <= FRAME_KEEP_BYTES || p->used != p->in.len ||
+	    f->payload != p->in.data + FRAME_HEADER_BYTES ||
+	    f->len != p->in.len - FRAME_HEADER_BYTES)
+		return false;
+	*out = p->in;
+	p->in = (struct buf)BUF_INIT;
+	p->used = 0;
+	return true;
+}
+
+bool
 frame_parser_is_idle(const struct frame_parser *p)
 {
 	return p->failed == 0 && !p->open && p->in.len == p->used;

@@ -100,6 +100,13 @@ void	frame_parser_filled(struct frame_parser *p, size_t n);
  * After an error the stream is lost, and every further call gives the same.
  */
 int	frame_parser_next(struct frame_parser *p, struct frame *out);
+/*
+ * The memory of the message that frame_parser_next() gave last, instead of a
+ * copy of it: when it was read all by itself, as long ones are.  Then out, which
+ * must be empty, holds the header and the payload.  False: it is to be copied.
+ */
+bool	frame_parser_give(struct frame_parser *p, const struct frame *f,
+	    struct buf *out);
 /* No message has begun: the end of the stream may come here. */
 bool	frame_parser_is_idle(const struct frame_parser *p);
 void	frame_parser_free(struct frame_parser *p);

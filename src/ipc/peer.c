@@ -424,6 +424,12 @@ peer_take_fd(struct peer *p)
 }
 
 bool
+peer_take_memory(struct peer *p, const struct frame *f, struct buf *out)
+{
+	return frame_parser_give(&p->parser, f, out);
+}
+
+bool
 peer_has_room(const struct peer *p)
 {
 	return peer_queued_bytes(p) <= p->high;

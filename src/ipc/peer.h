@@ -92,6 +92,13 @@ int	peer_send_fd(struct peer *p, uint16_t type, uint32_t id,
  */
 int	peer_take_fd(struct peer *p);
 
+/*
+ * The memory of the message being handled: its header and its payload.  False
+ * when it shares it with others: then it is to be copied.
+ */
+bool	peer_take_memory(struct peer *p, const struct frame *f,
+	    struct buf *out);
+
 bool	peer_has_room(const struct peer *p);
 size_t	peer_queued_bytes(const struct peer *p);
 /*

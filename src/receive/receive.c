@@ -148,6 +148,19 @@ take_closed(struct receive *r, struct rbuf *m)
 	return e;
 }
 
+static int
+take_record(struct receive *r, const struct frame *f)
+{
+	struct buf	 memory = BUF_INIT;
+	int		 e;
+
+	if (!peer_take_memory(r->link, f, &memory))
+		return inbox_record(&r->in, f->payload, f->len);
+	e = inbox_record_memory(&r->in, &memory, memory.len - f->len);
+	buf_free(&memory);
+	return e;
+}
+
 /* What a source sends is checked, but never ends the connection with link,
  * which only passes it on. */
 static int
@@ -158,7 +171,7 @@ take(struct receive *r, const struct frame *f)
 
 	switch (f->type) {
 	case MSG_CH_RECORD:
-		return inbox_record(&r->in, f->payload, f->len);
+		return take_record(r, f);
 	case MSG_CH_SNAP:
 		return inbox_snap(&r->in, f->payload, f->len);
 	case MSG_CH_SUMS:

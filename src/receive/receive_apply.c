@@ -500,12 +500,17 @@ truncate_shard(struct receive *r)
 static void
 note_lag(struct receive *r)
 {
-	const char		*text = (const char *)r->batch.data, *p;
-	size_t			 len = r->batch.len;
+	const struct inbox_part	*last = r->lines.last;
+	const char		*text, *p;
+	size_t			 len;
 	struct scan_marker	 mk;
 	struct doc_head		 h;
 	uint64_t		 rev, now = clock_wall_ms();
 
+	if (last == NULL)
+		return;
+	text = (const char *)last->memory.data + last->at;
+	len = last->memory.len - last->at;
 	while (len > 0 && text[len - 1] == '\n')
 		len--;
 	if (len == 0)
@@ -521,11 +526,12 @@ note_lag(struct receive *r)
 		r->lag_us = (now - REV_MS(rev)) * 1000;
 }
 
-int
-receive_apply_lines(struct receive *r)
+/* The lines of a part into the fold, which is applied whenever it has to be. */
+static int
+take_part(struct receive *r, const struct inbox_part *p)
 {
-	const char	*text = (const char *)r->batch.data;
-	size_t		 at = 0, used, len = r->batch.len;
+	const char	*text = (const char *)p->memory.data + p->at;
+	size_t		 at = 0, used, len = p->memory.len - p->at;
 	struct err_msg	 m;
 	int		 took, e;
 
@@ -537,6 +543,8 @@ receive_apply_lines(struct receive *r)
 			    "the source cannot be read: %s", m.text);
 		}
 		at += used;
+		if (took == FOLD_TOOK)
+			break;
 		if ((e = receive_apply_fold(r, r->fold, APPLY_STREAM)) != 0)
 			return e;
 		if (took == FOLD_TRUNCATE && (e = truncate_shard(r)) != 0)
@@ -547,7 +555,20 @@ receive_apply_lines(struct receive *r)
 			r->log_ended = true;
 		}
 	}
+	return 0;
+}
+
+int
+receive_apply_lines(struct receive *r)
+{
+	const struct inbox_part	*p;
+	int			 e;
+
+	for (p = r->lines.first; p != NULL; p = p->next)
+		if ((e = take_part(r, p)) != 0)
+			return e;
+	if ((e = receive_apply_fold(r, r->fold, APPLY_STREAM)) != 0)
+		return e;
 	note_lag(r);
-	inbox_forget(&r->batch);
 	return 0;
 }

@@ -11,6 +11,8 @@
  * nothing is left; beyond this the other end does not count at all.
  */
 #define OVERRUN_MAX	((uint64_t)4 * 1024 * 1024)
+/* Records of so many bytes stay where they are. */
+#define INBOX_STAY_BYTES	((size_t)16 * 1024)
 
 void
 inbox_init(struct inbox *in)
@@ -40,8 +42,39 @@ inbox_quiet(struct inbox *in)
 }
 
 static void
+lines_free(struct inbox_lines *l)
+{
+	struct inbox_part	*p;
+
+	while ((p = l->first) != NULL) {
+		l->first = p->next;
+		buf_free(&p->memory);
+		free(p);
+	}
+	l->last = NULL;
+}
+
+/* Takes the memory. */
+static void
+lines_add(struct inbox_lines *l, struct buf *memory, size_t at)
+{
+	struct inbox_part	*p = xmalloc(sizeof(*p));
+
+	p->next = NULL;
+	p->memory = *memory;
+	p->at = at;
+	*memory = (struct buf)BUF_INIT;
+	if (l->last == NULL)
+		l->first = p;
+	else
+		l->last->next = p;
+	l->last = p;
+}
+
+static void
 block_reset(struct inbox_block *b)
 {
+	lines_free(&b->lines);
 	inbox_forget(&b->text);
 	b->whole = 0;
 	b->payload = 0;
@@ -59,7 +92,7 @@ inbox_reset(struct inbox *in)
 	in->parted = false;
 	while ((p = inbox_next(in)) != NULL)
 		free(p);
-	in->pieces_payload = in->live_in = in->bulk_in = 0;
+	in->pieces_payload = in->taken = in->live_in = in->bulk_in = 0;
 	in->live_said = in->bulk_said = CHANNEL_FIRST_CREDIT;
 }
 
@@ -108,8 +141,28 @@ block_add(struct inbox_block *b, const void *p, size_t len, bool more,
 	return 0;
 }
 
-int
-inbox_record(struct inbox *in, const void *p, size_t len)
+/* Whole lines, many enough to be worth a part of their own? */
+static bool
+may_stay(const struct inbox_block *b, const struct channel_record *rec)
+{
+	return rec->len >= INBOX_STAY_BYTES && b->whole == b->text.len &&
+	    (rec->flags & CHANNEL_MORE) == 0 &&
+	    rec->lines[rec->len - 1] == '\n';
+}
+
+static void
+stay(struct inbox_block *b, struct buf *memory, size_t at, size_t payload)
+{
+	if (b->text.len != 0)
+		lines_add(&b->lines, &b->text, 0);
+	b->whole = 0;
+	lines_add(&b->lines, memory, at);
+	b->payload += payload;
+}
+
+/* memory may be NULL; else it holds p, at its end. */
+static int
+record_add(struct inbox *in, const uint8_t *p, size_t len, struct buf *memory)
 {
 	struct inbox_block	*b = in->parted ? &in->later : &in->now;
 	struct channel_record	 rec;
@@ -118,8 +171,11 @@ inbox_record(struct inbox *in, const void *p, size_t len)
 	if ((r = count_in(&in->live_in, in->live_said, len)) != 0 ||
 	    (r = channel_record_get(p, len, &rec)) != 0)
 		return r;
-	r = block_add(b, rec.lines, rec.len, (rec.flags & CHANNEL_MORE) != 0,
-	    len);
+	if (memory != NULL && may_stay(b, &rec))
+		stay(b, memory, memory->len - rec.len, len);
+	else
+		r = block_add(b, rec.lines, rec.len,
+		    (rec.flags & CHANNEL_MORE) != 0, len);
 	if (r == 0 && (rec.flags & CHANNEL_BOUNDARY) != 0) {
 		/* nothing of a response is left over */
 		if (b->whole != b->text.len)
@@ -128,6 +184,18 @@ inbox_record(struct inbox *in, const void *p, size_t len)
 		b->pos = rec.pos;
 	}
 	return r;
+}
+
+int
+inbox_record(struct inbox *in, const void *p, size_t len)
+{
+	return record_add(in, p, len, NULL);
+}
+
+int
+inbox_record_memory(struct inbox *in, struct buf *memory, size_t at)
+{
+	return record_add(in, memory->data + at, memory->len - at, memory);
 }
 
 int
@@ -167,10 +235,49 @@ inbox_piece(struct inbox *in, uint16_t type, const void *p, size_t len)
 
 /* ---- out ---------------------------------------------------------------- */
 
+static bool
+has_lines(const struct inbox_block *b)
+{
+	return b->whole != 0 || b->lines.first != NULL;
+}
+
 bool
 inbox_has(const struct inbox_block *b)
 {
-	return b->whole != 0 || b->boundary;
+	return has_lines(b) || b->boundary;
+}
+
+void
+inbox_take_lines(struct inbox *in, struct inbox_lines *out, bool *boundary,
+    struct sync_pos *pos)
+{
+	struct inbox_block	*b = &in->now;
+	struct buf		 full = b->text;
+	size_t			 rest = full.len - b->whole;
+
+	*boundary = b->boundary;
+	if (b->boundary)
+		*pos = b->pos;
+	if (b->whole != 0) {
+		b->text = (struct buf)BUF_INIT;
+		if (rest != 0)
+			buf_append(&b->text, full.data + b->whole, rest);
+		full.len = b->whole;
+		lines_add(&b->lines, &full, 0);
+	}
+	*out = b->lines;
+	memset(&b->lines, 0, sizeof(b->lines));
+	in->taken = out->first != NULL ? b->payload : 0;
+	b->whole = 0;
+	b->payload = 0;
+	b->boundary = false;
+}
+
+void
+inbox_lines_done(struct inbox *in, struct inbox_lines *l)
+{
+	lines_free(l);
+	in->taken = 0;
 }
 
 void
@@ -197,7 +304,8 @@ inbox_take(struct inbox_block *b, struct buf *out, bool *boundary,
 bool
 inbox_is_empty(const struct inbox *in)
 {
-	return in->now.text.len == 0 && in->later.text.len == 0 &&
+	return in->now.text.len == 0 && in->now.lines.first == NULL &&
+	    in->later.text.len == 0 && in->later.lines.first == NULL &&
 	    in->snap.text.len == 0 && in->first == NULL && !in->parted;
 }
 
@@ -241,7 +349,7 @@ inbox_join(struct inbox *in)
 static uint64_t
 held(const struct inbox_block *b)
 {
-	return b->whole != 0 ? b->payload : 0;
+	return has_lines(b) ? b->payload : 0;
 }
 
 static bool
@@ -255,7 +363,7 @@ inbox_credit(struct inbox *in, uint64_t *live, uint64_t *bulk)
 {
 	uint64_t	 l, b;
 
-	l = in->live_in - held(&in->now) - held(&in->later) +
+	l = in->live_in - in->taken - held(&in->now) - held(&in->later) +
 	    INBOX_WINDOW_LIVE;
 	b = in->bulk_in - held(&in->snap) - in->pieces_payload +
 	    INBOX_WINDOW_BULK;

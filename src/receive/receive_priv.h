@@ -121,7 +121,8 @@ struct receive {
 	struct fold	*docs_fold;	/* documents without a log */
 	uint64_t	 floor;		/* of the first one */
 	bool		 applying;	/* one of them is being worked on */
-	struct buf	 batch;		/* lines that the fold points into */
+	struct inbox_lines lines;	/* that the fold points into, */
+	struct buf	 batch;		/* or documents */
 	struct buf	 body;
 	struct buf	 scratch;
 	uint64_t	 batch_number;		/* of commit.h */
@@ -248,7 +249,7 @@ void	receive_wait(struct receive *r, uint64_t deadline_ms);
 
 /* Who leads the target's shard, waiting for it; the caller's `to` is filled. */
 int	receive_target(struct receive *r, struct arango_write_to *to);
-/* r->batch, which holds whole lines of a WAL. */
+/* r->lines, which are of a WAL. */
 int	receive_apply_lines(struct receive *r);
 /* Everything that was put into the fold; empties it. */
 int	receive_apply_fold(struct receive *r, struct fold *f,

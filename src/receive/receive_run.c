@@ -162,16 +162,19 @@ static int
 stream(struct receive *r)
 {
 	struct sync_pos	 pos;
-	bool		 boundary, caught = r->sub.caught_up;
+	bool		 boundary, ended, caught = r->sub.caught_up;
 	int		 e;
 
-	inbox_take(&r->in.now, &r->batch, &boundary, &pos);
-	receive_credit(r);
+	inbox_take_lines(&r->in, &r->lines, &boundary, &pos);
 	r->lines_ms = loop_now_ms(r->loop);
-	if (r->log_ended)
-		return 0;
-	if ((e = receive_apply_lines(r)) != 0)
+	ended = r->log_ended;
+	e = ended ? 0 : receive_apply_lines(r);
+	inbox_lines_done(&r->in, &r->lines);
+	if (e != 0)
 		return e;
+	receive_credit(r);
+	if (ended)
+		return 0;
 	if (boundary && !r->log_ended)
 		receive_applied(r, &pos);
 	if (r->log_ended)

@@ -68,7 +68,7 @@ struct rbuf;
 #define CHANNEL_MESSAGE_MAX	((size_t)1024 * 1024)
 #define CHANNEL_STRUCTURE_MAX	((size_t)256 * 1024 * 1024)
 /* Credits that a new subscription has before any CREDIT. */
-#define CHANNEL_FIRST_CREDIT	((uint64_t)1024 * 1024)
+#define CHANNEL_FIRST_CREDIT	((uint64_t)640 * 1024)
 
 /* Which stream a message down belongs to. */
 bool	channel_is_bulk(uint16_t type);

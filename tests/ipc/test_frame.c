@@ -110,6 +110,62 @@ expect_bad(const struct frame_header *h, size_t n, int want)
 	frame_parser_free(&p);
 }
 
+/* n frames of len bytes each into the parser, and the first one out. */
+static void
+feed_frames(struct frame_parser *p, struct frame *f, int n, size_t len)
+{
+	static uint8_t		 payload[100000];
+	struct frame_header	 h = { .type = 7, .generation = 3, .id = 9 };
+	struct buf		 b = BUF_INIT;
+
+	memset(payload, 'x', sizeof(payload));
+	while (n-- > 0)
+		frame_encode(&b, &h, payload, len);
+	/* the begin, and then the rest to its place */
+	frame_parser_feed(p, b.data, 20);
+	CU_ASSERT_EQUAL(frame_parser_next(p, f), 0);
+	if (frame_parser_lacks(p) == b.len - 20) {
+		memcpy(frame_parser_space(p), b.data + 20, b.len - 20);
+		frame_parser_filled(p, b.len - 20);
+	} else
+		frame_parser_feed(p, b.data + 20, b.len - 20);
+	CU_ASSERT_EQUAL(frame_parser_next(p, f), 1);
+	buf_free(&b);
+}
+
+static void
+test_give(void)
+{
+	struct frame_parser	 p;
+	struct frame		 f;
+	struct buf		 out = BUF_INIT;
+
+	frame_parser_init(&p, 1000000);
+	feed_frames(&p, &f, 1, 100000);
+	CU_ASSERT_TRUE(frame_parser_give(&p, &f, &out));
+	CU_ASSERT_EQUAL(out.len, FRAME_HEADER_BYTES + 100000);
+	CU_ASSERT_PTR_EQUAL(f.payload, out.data + FRAME_HEADER_BYTES);
+	CU_ASSERT_FALSE(frame_parser_give(&p, &f, &out));
+	CU_ASSERT_EQUAL(frame_parser_next(&p, &f), 0);
+	CU_ASSERT_TRUE(frame_parser_is_idle(&p));
+	buf_free(&out);
+	/* not a short one, not with others, not in parts */
+	feed_frames(&p, &f, 1, 1000);
+	CU_ASSERT_FALSE(frame_parser_give(&p, &f, &out));
+	CU_ASSERT_EQUAL(frame_parser_next(&p, &f), 0);
+	feed_frames(&p, &f, 2, 50000);
+	CU_ASSERT_FALSE(frame_parser_give(&p, &f, &out));
+	CU_ASSERT_EQUAL(frame_parser_next(&p, &f), 1);
+	CU_ASSERT_FALSE(frame_parser_give(&p, &f, &out));
+	CU_ASSERT_EQUAL(f.len, 50000);
+	CU_ASSERT_EQUAL(frame_parser_next(&p, &f), 0);
+	feed_frames(&p, &f, 1, 90000);
+	CU_ASSERT_TRUE(frame_parser_give(&p, &f, &out));
+	CU_ASSERT_EQUAL(out.data[out.len - 1], 'x');
+	buf_free(&out);
+	frame_parser_free(&p);
+}
+
 static void
 test_bad_frames(void)
 {
@@ -280,6 +336,7 @@ UNIT_MAIN("frame",
     { "has the documented bytes", test_header_bytes },
     { "comes out whole however it arrives", test_byte_by_byte },
     { "long messages go in parts and have a maximum", test_continuation },
+    { "a long one that came alone gives its memory away", test_give },
     { "bad frames end the stream", test_bad_frames },
     { "typed values come back as they were put", test_codec_round },
     { "bad values are refused and change nothing", test_codec_refuses },

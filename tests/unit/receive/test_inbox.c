@@ -51,15 +51,21 @@ say(struct inbox *in, const char *text, uint8_t flags, uint64_t tick)
 
 /* What is taken, with "|tick" when a boundary was among it. */
 static const char *
-took(struct inbox_block *b)
+took(struct inbox *in)
 {
-	static char	 text[512];
-	struct buf	 out = BUF_INIT;
-	struct sync_pos	 p;
-	bool		 boundary;
-	size_t		 n;
+	static char		 text[512];
+	struct inbox_lines	 lines;
+	struct inbox_part	*part;
+	struct buf		 out = BUF_INIT;
+	struct sync_pos		 p;
+	bool			 boundary;
+	size_t			 n;
 
-	inbox_take(b, &out, &boundary, &p);
+	inbox_take_lines(in, &lines, &boundary, &p);
+	for (part = lines.first; part != NULL; part = part->next)
+		buf_append(&out, part->memory.data + part->at,
+		    part->memory.len - part->at);
+	inbox_lines_done(in, &lines);
 	n = MIN(out.len, sizeof(text) - 32);
 	if (n != 0)
 		memcpy(text, out.data, n);
@@ -79,20 +85,103 @@ test_lines(void)
 	CU_ASSERT_FALSE(inbox_has(&in.now));
 	CU_ASSERT_EQUAL(say(&in, "a\nb\nc", CHANNEL_MORE, 0), 0);
 	CU_ASSERT_TRUE(inbox_has(&in.now));
-	CU_ASSERT_STRING_EQUAL(took(&in.now), "a\nb\n");
+	CU_ASSERT_STRING_EQUAL(took(&in), "a\nb\n");
 	CU_ASSERT_FALSE(inbox_has(&in.now));
 	CU_ASSERT_EQUAL(say(&in, "cc", CHANNEL_MORE, 0), 0);
 	CU_ASSERT_FALSE(inbox_has(&in.now));
 	CU_ASSERT_EQUAL(say(&in, "c\nd\n", 0, 7), 0);
 	CU_ASSERT_EQUAL(say(&in, "e", 0, 0), 0);
-	CU_ASSERT_STRING_EQUAL(took(&in.now), "cccc\nd\ne\n|7");
+	CU_ASSERT_STRING_EQUAL(took(&in), "cccc\nd\ne\n|7");
 	/* a boundary without lines moves the position */
 	CU_ASSERT_EQUAL(say(&in, "", 0, 8), 0);
 	CU_ASSERT_EQUAL(say(&in, "", 0, 9), 0);
-	CU_ASSERT_STRING_EQUAL(took(&in.now), "|9");
+	CU_ASSERT_STRING_EQUAL(took(&in), "|9");
 	/* a response does not end within a line */
 	CU_ASSERT_EQUAL(say(&in, "f", CHANNEL_MORE, 0), 0);
 	CU_ASSERT_EQUAL(say(&in, "", 0, 10), ERR_FORMAT);
+	inbox_free(&in);
+}
+
+/* A long record in memory of its own, behind 16 bytes of something else; text
+ * again and again.  Was the memory taken? */
+static bool
+say_long(struct inbox *in, const char *text, size_t len, uint8_t flags,
+    uint64_t tick)
+{
+	struct buf	 b = BUF_INIT;
+	struct sync_pos	 p;
+	size_t		 i;
+	bool		 taken;
+
+	position(&p, tick);
+	buf_append(&b, "0123456789abcdef", 16);
+	channel_record_put(&b, 1, tick);
+	channel_stored_put(&b, (uint8_t)(flags | (tick != 0 ?
+	    CHANNEL_BOUNDARY : 0)), &p);
+	for (i = 0; i < len; i += strlen(text))
+		buf_append(&b, text, strlen(text));
+	CU_ASSERT_EQUAL(inbox_record_memory(in, &b, 16), 0);
+	taken = b.data == NULL;
+	buf_free(&b);
+	return taken;
+}
+
+static void
+test_long(void)
+{
+	struct inbox		 in;
+	struct inbox_lines	 lines;
+	struct sync_pos		 p;
+	uint64_t		 live, bulk;
+	bool			 boundary;
+
+	inbox_init(&in);
+	/* short ones are gathered */
+	CU_ASSERT_FALSE(say_long(&in, "a\n", 4, 0, 1));
+	CU_ASSERT_TRUE(say_long(&in, "bb\n", 60000, 0, 2));
+	CU_ASSERT_FALSE(say_long(&in, "c\n", 2, 0, 3));
+	CU_ASSERT_FALSE(say_long(&in, "d\n", 2, 0, 4));
+	CU_ASSERT_TRUE(say_long(&in, "ee\n", 60000, 0, 0));
+	CU_ASSERT_FALSE(inbox_is_empty(&in));
+	inbox_take_lines(&in, &lines, &boundary, &p);
+	CU_ASSERT_TRUE(boundary);
+	CU_ASSERT_EQUAL(p.tick, 4);
+	CU_ASSERT_TRUE(inbox_is_empty(&in));
+	CU_ASSERT_EQUAL_FATAL(lines.first->memory.len - lines.first->at, 4);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(lines.first->next);
+	CU_ASSERT_EQUAL(memcmp(lines.first->next->memory.data +
+	    lines.first->next->at, "bb\nbb\n", 6), 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(lines.first->next->next);
+	CU_ASSERT_EQUAL(memcmp(lines.first->next->next->memory.data,
+	    "c\nd\n", 4), 0);
+	CU_ASSERT_EQUAL(lines.last, lines.first->next->next->next);
+	CU_ASSERT_EQUAL(memcmp(lines.last->memory.data + lines.last->at,
+	    "ee\nee\n", 6), 0);
+	inbox_lines_done(&in, &lines);
+	/* what holds a part of a line is joined */
+	CU_ASSERT_FALSE(say_long(&in, "f", 60000, CHANNEL_MORE, 0));
+	CU_ASSERT_FALSE(inbox_has(&in.now));
+	CU_ASSERT_FALSE(say_long(&in, "f\n", 60000, 0, 0));
+	CU_ASSERT_TRUE(say_long(&in, "g\n", 60000, 0, 0));
+	CU_ASSERT_FALSE(say_long(&in, "h", 60000, CHANNEL_MORE, 0));
+	CU_ASSERT_FALSE(inbox_credit(&in, &live, &bulk));
+	inbox_take_lines(&in, &lines, &boundary, &p);
+	CU_ASSERT_FALSE(boundary);
+	CU_ASSERT_EQUAL(lines.last, lines.first->next);
+	CU_ASSERT_EQUAL(lines.first->memory.len, 120000);
+	CU_ASSERT_EQUAL(in.now.text.len, 60000);
+	inbox_lines_done(&in, &lines);
+	CU_ASSERT_FALSE(say_long(&in, "i\n", 60000, 0, 5));
+	CU_ASSERT_TRUE(inbox_has(&in.now));
+	/* behind a cut */
+	inbox_part(&in);
+	CU_ASSERT_TRUE(say_long(&in, "j\n", 60000, 0, 6));
+	inbox_take_lines(&in, &lines, &boundary, &p);
+	inbox_lines_done(&in, &lines);
+	CU_ASSERT_EQUAL(p.tick, 5);
+	CU_ASSERT_FALSE(inbox_has(&in.now));
+	inbox_join(&in);
+	CU_ASSERT_TRUE(inbox_has(&in.now));
 	inbox_free(&in);
 }
 
@@ -105,10 +194,10 @@ test_cut(void)
 	say(&in, "a\n", 0, 1);
 	inbox_part(&in);
 	say(&in, "b\n", 0, 2);
-	CU_ASSERT_STRING_EQUAL(took(&in.now), "a\n|1");
+	CU_ASSERT_STRING_EQUAL(took(&in), "a\n|1");
 	CU_ASSERT_FALSE(inbox_has(&in.now));
 	inbox_join(&in);
-	CU_ASSERT_STRING_EQUAL(took(&in.now), "b\n|2");
+	CU_ASSERT_STRING_EQUAL(took(&in), "b\n|2");
 	inbox_free(&in);
 }
 
@@ -116,12 +205,12 @@ static void
 test_credit(void)
 {
 	static char	 text[64 * 1024];
-	struct inbox	 in;
-	uint64_t	 live, bulk, before;
-	struct buf	 out = BUF_INIT;
-	struct sync_pos	 p;
-	bool		 boundary;
-	int		 i, e = 0;
+	struct inbox		 in;
+	uint64_t		 live, bulk, before;
+	struct inbox_lines	 out;
+	struct sync_pos		 p;
+	bool			 boundary;
+	int			 i, e = 0;
 
 	memset(text, 'x', sizeof(text));
 	inbox_init(&in);
@@ -134,7 +223,10 @@ test_credit(void)
 		CU_ASSERT_EQUAL(record(&in, text, sizeof(text), 0, 0), 0);
 		CU_ASSERT_FALSE(inbox_credit(&in, &live, &bulk));
 	}
-	inbox_take(&in.now, &out, &boundary, &p);
+	/* or rather until they are done with */
+	inbox_take_lines(&in, &out, &boundary, &p);
+	CU_ASSERT_FALSE(inbox_credit(&in, &live, &bulk));
+	inbox_lines_done(&in, &out);
 	CU_ASSERT_TRUE(inbox_credit(&in, &live, &bulk));
 	CU_ASSERT(live >= INBOX_WINDOW_LIVE + 12 * sizeof(text));
 	/* a line that has no end yet does not: more of it must come */
@@ -152,7 +244,6 @@ test_credit(void)
 		e = record(&in, text, sizeof(text), 0, 0);
 	CU_ASSERT_EQUAL(e, ERR_PROTOCOL);
 	CU_ASSERT(i < 100);
-	buf_free(&out);
 	inbox_free(&in);
 }
 
@@ -161,6 +252,9 @@ test_pieces(void)
 {
 	struct inbox		 in;
 	struct inbox_piece	*p;
+	struct buf		 out = BUF_INIT;
+	struct sync_pos		 pos;
+	bool			 boundary;
 
 	inbox_init(&in);
 	CU_ASSERT_PTR_NULL(inbox_next(&in));
@@ -182,7 +276,9 @@ test_pieces(void)
 	CU_ASSERT_EQUAL(inbox_snap(&in, "\1{\"_key\":", 9), 0);
 	CU_ASSERT_FALSE(inbox_has(&in.snap));
 	CU_ASSERT_EQUAL(inbox_snap(&in, "\0\"a\"}\n", 6), 0);
-	CU_ASSERT_STRING_EQUAL(took(&in.snap), "{\"_key\":\"a\"}\n");
+	inbox_take(&in.snap, &out, &boundary, &pos);
+	CU_ASSERT_STRING_EQUAL(buf_cstr(&out), "{\"_key\":\"a\"}\n");
+	buf_free(&out);
 	CU_ASSERT_EQUAL(inbox_snap(&in, "\2x", 2), ERR_FORMAT);
 	CU_ASSERT_EQUAL(inbox_snap(&in, "", 0), ERR_TRUNCATED);
 	inbox_free(&in);
@@ -278,6 +374,7 @@ test_damage(void)
 
 UNIT_MAIN("receive inbox",
     { "lines are whole, wherever pieces end", test_lines },
+    { "long records stay where they came", test_long },
     { "a cut parts the stream", test_cut },
     { "credit is given for what was taken", test_credit },
     { "pieces come out as they came in", test_pieces },
