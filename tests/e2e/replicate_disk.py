@@ -244,6 +244,9 @@ def source_full_while_written(p):
         writes(w)
         with Full(p.ma):
             says_full(p, p.ma)
+            # a queue that begins on a full disk
+            make(p.a, "disk", "early", 2, 1)
+            fill(p.a, "disk", "early", 500)
             writes(w, 100)
             time.sleep(6)
         says_enough(p, p.ma)
