@@ -49,9 +49,10 @@ enum {
 /*
  * One marker.  In JSON, db, cuid and tid are without their quotes, escapes as
  * they came (ids have none; a db name with a backslash needs decoding:
- * db_escaped), data is the text of the value.  In VelocyPack, data is the
- * slice and the line is the whole value.  All point into line and are valid
- * during the callback only.  What is absent has p == NULL.
+ * db_escaped), data is the text of the value, which was not looked at when the
+ * line ends with it (scan_marker_front()).  In VelocyPack, data is the slice and
+ * the line is the whole value.  All point into line and are valid during the
+ * callback only.  What is absent has p == NULL.
  */
 struct arango_marker {
 	uint64_t	 tick;
