@@ -3,6 +3,7 @@
 writable while no master looked after it, another master has led meanwhile, nothing
 is heard of a server."""
 import os
+import signal
 import sys
 import time
 
@@ -111,13 +112,47 @@ def a_silent_server(p):
     p.wait_equal(30)
 
 
+def held(m, sig):
+    for pid in [m.pid, *m.children().values()]:
+        try:
+            os.kill(pid, sig)
+        except ProcessLookupError:      # ended by one that goes on already
+            pass
+
+
+def ended_by_another_meanwhile(p):
+    """A master stands still for longer than its lease.  What its successor has ended
+    by then is not begun again when it goes on."""
+    first, other = p.mb, p.make_master(p.kb, "other", p.b)
+    other.start()
+    other.wait_version()
+    p.masters.append(other)
+    held(first, signal.SIGSTOP)
+    try:
+        wait_for(other.leads, "the other one leads", 60)
+        p.mb = other
+        p.wait_running(60)
+        r = p.command("stop", "sync")
+        assert r.code == 0, r
+        p.assert_equal(300)
+    finally:
+        held(first, signal.SIGCONT)
+    wait_for(lambda: first.logged("does not lead any more"), "it notices", 20)
+    time.sleep(6)               # the mode is looked at every 5 s
+    for c in (p.a, p.b):
+        assert not p.read_only(c), "a cluster was made read-only by the past"
+        s = c.agency("/arangodb/arangosync/synchronizationState") or {}
+        assert not (s.get("outgoing") or {}).get("targets"), s
+        assert (s.get("incoming") or {}).get("state", "inactive") == "inactive", s
+    assert set(first.children()) == {"control", "api"}, first.children()
+
+
 def stopped(p):
-    p.check_sync()
-    p.stop()
+    assert p.status()["status"] == "inactive"
     p.assert_equal(300)
 
 
 run_all("trust", [begin, restarted, writable_while_nobody_looked,
                   another_master_left, another_master_was_killed, a_silent_server,
-                  stopped],
-        Pair(dbservers=1), 240)
+                  ended_by_another_meanwhile, stopped],
+        Pair(dbservers=1), 300)
