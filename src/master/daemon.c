@@ -329,6 +329,7 @@ run(struct daemon *d, const struct mesh_class *classes)
 	log_set_stderr(c->log_stderr);
 	log_notice("arangosync %s, build %s: port %u, data in %s", c->version,
 	    c->build, c->port, c->data_dir);
+	proc_raise_fd_limit();
 	d->super = super_new(&hooks, d);
 	super_set_data_lock(d->super, d->data_lock_fd);
 	poll_timer_init(&d->pid_timer, super_pollset(d->super), on_pid_timer,

@@ -112,6 +112,9 @@ struct super_hooks {
 
 /* Occupy the descriptors that children have by contract. */
 void	proc_reserve_fds(void);
+/* As many descriptors as the system allows us, instead of the usual 1024, for
+ * us and for all children: each child is one, and so is each of its peers. */
+void	proc_raise_fd_limit(void);
 
 struct super *super_new(const struct super_hooks *hooks, void *arg);
 /* All processes must be down. */

@@ -40,6 +40,18 @@ proc_reserve_fds(void)
 		fatal("cannot open /dev/null: %s", err_text(-errno));
 }
 
+void
+proc_raise_fd_limit(void)
+{
+	struct rlimit	 lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) == -1 ||
+	    lim.rlim_cur >= lim.rlim_max)
+		return;
+	lim.rlim_cur = lim.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &lim);
+}
+
 /* For kernels before 5.9. */
 static void
 close_range_slowly(int from, int to)

@@ -1,5 +1,4 @@
 /* boss.c - the supervisor of a sandbox cluster: start, states, stop */
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <dirent.h>
@@ -286,19 +285,6 @@ on_stopping(void *arg)
 
 /* ---- start and end ------------------------------------------------------ */
 
-/* RocksDB and connections want more than the usual 1024. */
-static void
-raise_limits(void)
-{
-	struct rlimit	 lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 &&
-	    lim.rlim_cur < lim.rlim_max) {
-		lim.rlim_cur = lim.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &lim);
-	}
-}
-
 static int
 open_log(struct boss *b, struct err_msg *m)
 {
@@ -390,7 +376,7 @@ boss_run(const struct boss_options *o)
 	memset(&b, 0, sizeof(b));
 	b.opts = o;
 	b.lock_fd = b.data_lock_fd = b.daemon_fd = -1;
-	raise_limits();
+	proc_raise_fd_limit();
 	if (o->daemon && (r = proc_daemonize(&b.daemon_fd)) != 0) {
 		fprintf(stderr, "arangosync-sandbox: cannot fork: %s\n",
 		    err_text(r));
