@@ -288,7 +288,7 @@ write_through(struct peer *p, uint8_t head[FRAME_HEADER_BYTES],
 	ssize_t		 sent;
 
 	memset(&m, 0, sizeof(m));
-	v[0].iov_base = p->out.data + p->out_used;
+	v[0].iov_base = queued != 0 ? p->out.data + p->out_used : NULL;
 	v[0].iov_len = queued;
 	v[1].iov_base = head;
 	v[1].iov_len = FRAME_HEADER_BYTES;

@@ -237,8 +237,12 @@ check_value(struct check *c)
 int
 json_check(const char *text, size_t len, struct err_msg *em)
 {
-	struct check	 c = { text, text + len, NULL, 0, 0 };
+	struct check	 c = { NULL, NULL, NULL, 0, 0 };
 
+	if (len == 0)
+		text = "";
+	c.p = text;
+	c.end = text + len;
 	if (check_value(&c)) {
 		while (c.p < c.end && strchr(" \n\t\r", *c.p) != NULL &&
 		    *c.p != '\0')

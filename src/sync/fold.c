@@ -352,9 +352,14 @@ int
 fold_lines(struct fold *f, const char *data, size_t len, size_t *used,
     struct err_msg *m)
 {
-	const char	*p = data, *end = data + len, *nl;
+	const char	*p, *end, *nl;
 	int		 r = FOLD_TOOK;
 
+	*used = 0;
+	if (len == 0)
+		return FOLD_TOOK;
+	p = data;
+	end = data + len;
 	while (p < end && r == FOLD_TOOK) {
 		nl = memchr(p, '\n', (size_t)(end - p));
 		if (nl == NULL)
