@@ -287,9 +287,9 @@ on_timeout(void *arg)
 }
 
 /*
- * Does TLS hold bytes that the descriptor does not show?  Then the last read did
- * not come to their end, which is where OpenSSL wants more from the descriptor.
- * libcurl only asks for what is decrypted.
+ * Does TLS hold bytes that the descriptor does not show?  Then the last read
+ * did not come to their end, which is where OpenSSL wants more from the
+ * descriptor.  libcurl only asks for what is decrypted.
  */
 static bool
 has_read_ahead(const struct http_call *call)

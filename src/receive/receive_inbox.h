@@ -24,9 +24,9 @@
  * and those that are being applied share the window, 640, and may overrun it by
  * one piece of 240 that was under way; the next batch comes while one is
  * applied, so each is about half of that.  Bodies are sent from the records,
- * through 128 of libcurl.  With 64 for the answer, 100 for what the fold knows of
- * the documents and 250 that every process has it is 1.4 MiB; measured were 1.2
- * to 1.5 on average, and 2.0 at most with what malloc loses between them.
+ * through 128 of libcurl.  With 64 for the answer, 100 for what the fold knows
+ * of the documents and 250 that every process has it is 1.4 MiB; measured were
+ * 1.2 to 1.5 on average, and 2.0 at most with what malloc loses between them.
  */
 #define INBOX_WINDOW_LIVE	((uint64_t)640 * 1024)
 #define INBOX_WINDOW_BULK	((uint64_t)512 * 1024)
@@ -36,7 +36,7 @@
 /* No line or document is longer: an answer of arangod is not, either. */
 #define INBOX_LINE_MAX		((size_t)1536 * 1024 * 1024)
 
-/* Whole lines: of one record in its memory, or of several that were gathered. */
+/* Whole lines: of one record in its memory, or of several, gathered. */
 struct inbox_part {
 	struct inbox_part *next;
 	struct buf	 memory;
