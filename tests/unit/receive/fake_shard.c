@@ -252,8 +252,9 @@ fake_shard_text(const struct fake_shard *f)
 	qsort(all, n, sizeof(all[0]), by_name);
 	text[0] = '\0';
 	for (i = 0; i < n; i++) {
-		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s",
-		    i == 0 ? "" : " ", all[i]);
+		if (at < sizeof(text))
+			at += (size_t)snprintf(text + at, sizeof(text) - at,
+			    "%s%s", i == 0 ? "" : " ", all[i]);
 		free(all[i]);
 	}
 	return text;

@@ -160,6 +160,17 @@ say_documents(struct far_end *f, struct source *s, struct rbuf *m)
 	far_down(f, MSG_CH_DOCS, &b);
 }
 
+/* What is said to the source, not to control; NULL: nothing yet. */
+static struct far_message *
+said(struct far_end *f)
+{
+	struct far_message	*n = f->first;
+
+	while (n != NULL && n->type >> 8 == MSG_WORKER_STATUS >> 8)
+		n = n->next;
+	return n;
+}
+
 /* Answers what is asked, and is written to before each answer. */
 static void
 serve(struct far_end *f, struct source *s)
@@ -168,8 +179,8 @@ serve(struct far_end *f, struct source *s)
 	struct rbuf		 m;
 
 	for (;;) {
-		far_until(f, f->first != NULL, "the repair goes on");
-		n = far_expect(f, f->first->type);
+		far_until(f, said(f) != NULL, "the repair goes on");
+		n = far_expect(f, said(f)->type);
 		m.p = n->data;
 		m.left = n->len;
 		somebody_writes(s);
@@ -180,7 +191,9 @@ serve(struct far_end *f, struct source *s)
 			s->fetches++;
 			say_documents(f, s, &m);
 		} else {
-			far_check(n->type == MSG_CH_REPAIRED);
+			if (n->type != MSG_CH_REPAIRED)
+				far_fail("%s: %.*s", msg_name(n->type),
+				    (int)n->len, (const char *)n->data);
 			free(n);
 			return;
 		}
@@ -293,8 +306,8 @@ broken_off(struct far_end *f)
 	src.quiet = true;
 	begin(f, &src);
 	while (src.fetches < 5) {
-		n = far_expect(f, f->first == NULL ? MSG_CH_DIFF :
-		    f->first->type);
+		n = far_expect(f, said(f) == NULL ? MSG_CH_DIFF :
+		    said(f)->type);
 		m.p = n->data;
 		m.left = n->len;
 		if (n->type == MSG_CH_DIFF)
@@ -304,13 +317,13 @@ broken_off(struct far_end *f)
 			say_documents(f, &src, &m);
 		}
 		free(n);
-		far_until(f, f->first != NULL, "it asks for more");
+		far_until(f, said(f) != NULL, "it asks for more");
 	}
 	put_str(&b, "the leader has moved");
 	far_down(f, MSG_CH_CLOSED, &b);
-	while (f->first != NULL && f->first->type != MSG_WORKER_PLACE_FREE)
-		far_skip(f, f->first->type);
 	far_skip(f, MSG_WORKER_PLACE_FREE);
+	while (said(f) != NULL && said(f)->type != MSG_CH_SUBSCRIBE)
+		far_skip(f, said(f)->type);
 	far_subscribed(f);
 	far_check(f->subscribe.has_record && f->subscribe.record.repairing);
 	all = src.keys;
