@@ -67,10 +67,12 @@ const char *proc_exit_text(int code);
 
 /* Deadlines in milliseconds; a class may have its own for the first three. */
 enum {
-	PROC_READY_MS		= 10000,	/* fork to READY */
+	PROC_READY_MS		= 10000,	/* fork to READY, and again from
+						 * CONFIG on */
 	PROC_DRAIN_MS		= 10000,	/* STOP to SIGTERM */
 	PROC_TERM_MS		= 5000,		/* SIGTERM to SIGKILL */
-	PROC_HELLO_MS		= 5000,		/* child waits for CONFIG */
+	PROC_HELLO_MS		= 60000,	/* child waits for CONFIG: who
+						 * starts hundreds is busy */
 	PROC_ORPHAN_MS		= 1000,		/* EOF to end, as promised */
 	PROC_ORPHAN_KILL_MS	= 10000,	/* and as enforced (R24) */
 	PROC_NAG_MS		= 2000		/* "still waiting for ..." */

@@ -90,6 +90,10 @@ on_hello(struct msg_in *m)
 	    generation != p->generation)
 		return ERR_VERSION;
 	p->greeted = true;
+	/* What it has waited for us is not its fault. */
+	if (p->state == PROC_STARTING)
+		poll_timer_start(&p->timer, or_default(p->class->ready_ms,
+		    PROC_READY_MS));
 	if (p->class->config != NULL)
 		p->class->config(p, &config);
 	return peer_send_buf(m->peer, MSG_PROC_HELLO_ANS, m->id, &config);
