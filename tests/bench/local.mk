@@ -17,3 +17,6 @@ tests_bench_bench_tail_client_LDADD = src/arango/libarango.a $(FOUNDATION_LIBS) 
 BENCH_BINS += tests/bench/bench_fold
 tests_bench_bench_fold_SOURCES = tests/bench/bench_fold.c
 tests_bench_bench_fold_LDADD = src/sync/libsync.a $(FOUNDATION_LIBS) $(EXTERNAL_LIBS)
+BENCH_BINS += tests/bench/bench_null
+tests_bench_bench_null_SOURCES = tests/bench/bench_null.c
+tests_bench_bench_null_LDADD = $(EXTERNAL_LIBS)
