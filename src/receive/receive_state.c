@@ -252,13 +252,12 @@ receive_set_floor(struct receive *r, uint64_t tick)
 	fold_set_floor(r->fold, tick);
 }
 
-void
-receive_quiet(struct receive *r)
+/* Memory of batches; the next one takes what it needs. */
+static void
+give_back(struct receive *r)
 {
-	if (!r->busy || r->in_request || r->applying)
+	if (r->in_request || r->applying)
 		return;
-	r->busy = false;
-	(void)unlink(r->busy_path);
 	/* nothing is applied, so nothing points there */
 	inbox_quiet(&r->in);
 	if (r->batch.len == 0)
@@ -271,6 +270,16 @@ receive_quiet(struct receive *r)
 	r->docs_fold = fold_new(&receive_limits.fold);
 	fold_set_floor(r->fold, r->floor);
 	(void)malloc_trim(0);
+}
+
+void
+receive_quiet(struct receive *r)
+{
+	if (!r->busy || r->in_request || r->applying)
+		return;
+	r->busy = false;
+	(void)unlink(r->busy_path);
+	give_back(r);
 }
 
 /* Was a former process killed with a request under way? */
@@ -462,6 +471,9 @@ receive_settle(struct receive *r)
 	if (r->unrecorded && receive_store(r) == 0) {
 		r->unrecorded = false;
 		say_committed(r);
+		/* Once a second: what a burst needed, a steady trickle does
+		 * not. */
+		give_back(r);
 	}
 	if (r->busy && now - r->busy_ms >= BUSY_MS)
 		receive_quiet(r);
