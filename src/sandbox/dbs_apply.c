@@ -284,7 +284,7 @@ apply_truncate(struct dbs_shard *s)
 	int		 r;
 
 	s->all_touched = true;
-	while ((r = store_truncate(s->d->store, NULL, s->sh, &pos)) == 1) {
+	while ((r = store_truncate(s->d->store, s->sh, &pos)) == 1) {
 		dbs_commit_wait(s->d, false);
 		fiber_yield();
 		if (s->sh == NULL || s->epoch != epoch) {

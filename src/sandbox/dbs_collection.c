@@ -233,26 +233,41 @@ get_checksum(struct sb_req *r)
 
 /* ---- truncate -------------------------------------------------------- */
 
-/* Inside of a stream transaction. */
+/*
+ * Inside of a stream transaction: what it sees goes, and what others have
+ * inserted since it began stays.  So followers are told of keys; emptied, they
+ * would have less than we have.  The same when it breaks off, for it may be
+ * committed nevertheless.
+ */
 static int
 truncate_in_trx(struct dbs_shard *s, struct dbs_trx *t)
 {
-	struct buf	 pos = BUF_INIT;
-	uint16_t	 index;
-	int		 r;
+	struct store		*st = s->d->store;
+	struct store_scan	*scan;
+	struct store_row	 row;
+	struct dbs_batch	 b;
+	struct buf		 key = BUF_INIT;
+	int			 r;
 
 	if (t->tx == NULL)
 		return AE_TRANSACTION_ABORTED;
-	index = dbs_trx_shard(t, s);
-	t->sync |= s->wait_for_sync;
-	while ((r = store_truncate(s->d->store, t->tx, s->sh, &pos)) == 1)
-		if (store_tx_bytes(t->tx) > DBS_TRX_BYTES_MAX) {
-			r = AE_RESOURCE_LIMIT;
-			break;
-		}
-	buf_free(&pos);
-	if (r == 0)
-		dbs_encode_truncate(&t->ops, index);
+	if (store_shard_locked(st, s->sh, t->tx))
+		return AE_LOCK_TIMEOUT;
+	r = store_scan_new(st, s->sh, STORE_BY_KEY, NULL, t->tx, &scan);
+	if (r != 0)
+		return r;
+	dbs_batch_begin(&b, s, STORE_TX_STREAM, t);
+	while (r == 0 && (r = store_scan_next(scan, false, &row)) == 1) {
+		/* It may lie in the batch that is about to grow. */
+		buf_reset(&key);
+		buf_append(&key, row.key, row.klen);
+		r = store_tx_bytes(t->tx) > DBS_TRX_BYTES_MAX ?
+		    AE_RESOURCE_LIMIT : dbs_batch_remove(&b,
+		    (const char *)key.data, key.len, NULL);
+	}
+	(void)dbs_batch_end(&b, s->wait_for_sync, NULL);
+	store_scan_free(&scan);
+	buf_free(&key);
 	return r;
 }
 

@@ -181,7 +181,7 @@ dbs_truncate(struct dbs_shard *s, bool sync)
 	uint64_t		 term = s->term;
 	int			 r;
 
-	while ((r = store_truncate(d->store, NULL, s->sh, &pos)) == 1) {
+	while ((r = store_truncate(d->store, s->sh, &pos)) == 1) {
 		dbs_commit_wait(d, false);
 		fiber_yield();
 		if (s->sh == NULL || s->term != term) {

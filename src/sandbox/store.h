@@ -294,6 +294,9 @@ size_t	store_tx_bytes(const struct store_tx *tx);
 uint64_t store_tx_id(const struct store_tx *tx);
 /* Did it write to this shard? */
 bool	store_tx_wrote(const struct store_tx *tx, const struct store_shard *sh);
+/* Did a stream other than `except` (may be NULL) write to it? */
+bool	store_shard_locked(const struct store *st,
+	    const struct store_shard *sh, const struct store_tx *except);
 
 /*
  * The document under a key: *doc is valid until the next call of any function
@@ -333,14 +336,15 @@ int	store_remove(struct store *st, struct store_tx *tx,
 	    uint64_t *rev);
 
 /*
- * Empty the shard.  With >= 32768 documents and version >= 3.10, outside of
- * streams, one range delete with a 2004 marker (commits before and at once);
- * otherwise removals in transactions of at most 10,000.  When it returns 1 it
- * has done a slice: commit, let others run, call again with the same *pos
- * (BUF_INIT at first; the caller frees it).  0: done.  tx: a stream, or NULL.
+ * Empty the shard, outside of streams (AE_LOCK_TIMEOUT when one wrote to it).
+ * With >= 32768 documents and version >= 3.10 one range delete with a 2004
+ * marker (commits before and at once); otherwise removals in transactions of at
+ * most 10,000.  When it returns 1 it has done a slice: commit, let others run,
+ * call again with the same *pos (BUF_INIT at first; the caller frees it).
+ * 0: done.
  */
-int	store_truncate(struct store *st, struct store_tx *tx,
-	    struct store_shard *sh, struct buf *pos);
+int	store_truncate(struct store *st, struct store_shard *sh,
+	    struct buf *pos);
 
 /*
  * A document as it is stored: _key, _id "<collection>/<key>", then for edges

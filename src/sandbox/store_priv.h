@@ -266,9 +266,6 @@ struct sbatch *store_tx_batch(struct store *st, struct store_tx *tx);
 int	store_tx_log_begin(struct store_tx *tx, uint64_t db);
 struct stx_shard *store_tx_shard(struct store_tx *tx,
 	    const struct store_shard *sh);
-/* Did a stream other than `except` write to it? */
-bool	store_shard_locked(const struct store *st,
-	    const struct store_shard *sh, const struct store_tx *except);
 void	store_tx_free_all(struct store *st);
 
 /* ---- store_scan.c, store_snap.c, store_tail.c --------------------------- */

@@ -29,46 +29,42 @@ truncate_range(struct store *st, struct store_shard *sh)
 
 /* One slice of removals; 1 when documents may be left. */
 static int
-truncate_slice(struct store *st, struct store_tx *tx, struct store_shard *sh,
-    struct buf *pos)
+truncate_slice(struct store *st, struct store_shard *sh, struct buf *pos)
 {
 	struct store_scan	*scan;
 	struct store_row	 row;
-	struct store_tx		*own = NULL;
+	struct store_tx		*tx;
 	size_t			 n = 0;
 	int			 r;
 
-	if ((r = store_scan_new(st, sh, STORE_BY_KEY, NULL, tx, &scan)) != 0)
+	if ((r = store_scan_new(st, sh, STORE_BY_KEY, NULL, NULL, &scan)) != 0)
 		return r;
 	if (pos->len > 0)
 		store_scan_seek_key(scan, (const char *)pos->data, pos->len);
-	if (tx == NULL)
-		r = store_tx_begin(st, STORE_TX_REQUEST, 0, &own);
+	bug_unless(store_tx_begin(st, STORE_TX_REQUEST, 0, &tx) == 0);
 	while (r == 0 && n < STORE_TRUNCATE_OPS &&
 	    (r = store_scan_next(scan, false, &row)) == 1) {
 		buf_reset(pos);
 		buf_append(pos, row.key, row.klen);
-		r = store_remove(st, tx != NULL ? tx : own, sh,
-		    (const char *)pos->data, pos->len, NULL);
+		r = store_remove(st, tx, sh, (const char *)pos->data,
+		    pos->len, NULL);
 		if (r == AE_DOCUMENT_NOT_FOUND)
 			r = 0;
 		n++;
 	}
 	store_scan_free(&scan);
-	if (own != NULL)
-		(void)store_tx_commit(st, &own);
+	(void)store_tx_commit(st, &tx);
 	return r != 0 ? r : n == STORE_TRUNCATE_OPS ? 1 : 0;
 }
 
 int
-store_truncate(struct store *st, struct store_tx *tx, struct store_shard *sh,
-    struct buf *pos)
+store_truncate(struct store *st, struct store_shard *sh, struct buf *pos)
 {
-	/* arangod takes the exclusive lock, outside of streams. */
-	if (store_shard_locked(st, sh, tx))
+	/* arangod takes the exclusive lock. */
+	if (store_shard_locked(st, sh, NULL))
 		return AE_LOCK_TIMEOUT;
-	if (tx == NULL && pos->len == 0 && st->opts.version >= 31000 &&
+	if (pos->len == 0 && st->opts.version >= 31000 &&
 	    sh->count >= STORE_RANGE_DELETE_MIN)
 		return truncate_range(st, sh);
-	return truncate_slice(st, tx, sh, pos);
+	return truncate_slice(st, sh, pos);
 }

@@ -227,6 +227,38 @@ def transactions(c):
     s.same()
 
 
+def truncate_in_transaction(c):
+    """It removes what the transaction sees, at the follower as at the leader."""
+    s = Shard(c, "trxtrunc")
+    def ask(method, path, body=None, trx=None):
+        return s.leader.request(method, path, body,
+                                {"x-arango-trx-id": trx} if trx else {})
+    truncate = f"/_api/collection/{s.shard}/truncate"
+    keys = [{"_key": "k%d" % i} for i in range(50)]
+    assert ask("POST", s.doc, keys).status == 202
+    assert ask("POST", s.doc, {"_key": "own"}, "4000 begin").status == 202
+    assert ask("POST", s.doc, {"_key": "late"}).status == 202
+    assert ask("PUT", truncate, {}, "4000").status == 200
+    assert ask("POST", s.doc, {"_key": "after"}, "4000").status == 202
+    assert ask("PUT", "/_api/transaction/4000").status == 200
+    for key in ("late", "after"):
+        assert ask("GET", s.doc + "/" + key).status == 200, key
+        assert s.dirty(key).status == 200, key
+    for key in ("k0", "k49", "own"):
+        assert ask("GET", s.doc + "/" + key).status == 404, key
+        assert s.dirty(key).status == 404, key
+    s.same()
+    # One that meets a change, and is committed with what it has done.
+    assert ask("POST", s.doc, keys).status == 202
+    assert ask("POST", s.doc, {"_key": "own"}, "4004 begin").status == 202
+    assert ask("PATCH", s.doc + "/k30", {"v": 1}).status == 202
+    r = ask("PUT", truncate, {}, "4004")
+    assert (r.status, r.error) == (409, 1200), r
+    assert ask("PUT", "/_api/transaction/4004").status == 200
+    assert ask("GET", s.doc + "/k30").json["v"] == 1
+    s.same()
+
+
 def scans(c):
     s = Shard(c, "scan")
     s.leader.post(s.doc, [{"_key": "k%03d" % i, "a": {"b": i % 3}} for i in range(300)])
@@ -378,7 +410,7 @@ def hostile(c):
 
 
 def main():
-    t = Tap(13)
+    t = Tap(14)
     with Cluster(coordinators=1, dbservers=3, auth=True) as c:
         for name, fn in (("who takes what", roles),
                          ("the same revision stays on the leader", same_revision),
@@ -387,6 +419,7 @@ def main():
                          ("preconditions", preconditions),
                          ("large ones, and truncate", large),
                          ("stream transactions", transactions),
+                         ("truncate in one of them", truncate_in_transaction),
                          ("scans", scans),
                          ("batches, dumps, clients", replication),
                          ("unique indexes", indexes),

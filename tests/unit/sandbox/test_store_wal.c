@@ -473,7 +473,7 @@ test_truncate(void)
 		(void)put(&f, NULL, key, "{}");
 	}
 	start = store_last_tick(f.st);
-	while ((r = store_truncate(f.st, NULL, f.sh, &pos)) == 1)
+	while ((r = store_truncate(f.st, f.sh, &pos)) == 1)
 		commit(&f);
 	CU_ASSERT_EQUAL(r, 0);
 	CU_ASSERT_EQUAL(store_shard_count(f.sh, NULL), 0);
@@ -487,7 +487,7 @@ test_truncate(void)
 	}
 	start = store_last_tick(f.st);
 	buf_reset(&pos);
-	CU_ASSERT_EQUAL(store_truncate(f.st, NULL, f.sh, &pos), 0);
+	CU_ASSERT_EQUAL(store_truncate(f.st, f.sh, &pos), 0);
 	CU_ASSERT_EQUAL(store_shard_count(f.sh, NULL), 0);
 	CU_ASSERT_EQUAL(value(&f, NULL, "k7"), -1);
 	body = tail(&f, start, 0, 0, &res);
