@@ -437,10 +437,14 @@ static int
 parse_text(struct vp_builder *b, const char *json, size_t len, bool whole,
     size_t *used, struct err_msg *em)
 {
-	struct parser	 ps = { b, json, json, json + len, 0, 0, NULL };
+	struct parser	 ps = { .b = b };
 	struct mark	 m = { b->out->len, b->noffsets, b->depth,
 			    b->have_key };
 
+	if (json == NULL)	/* an empty body */
+		json = "";
+	ps.p = ps.start = json;
+	ps.end = json + len;
 	if (b->err != 0)
 		return err_set(em, b->err, "%s", err_text(b->err));
 	if (len >= 3 && memcmp(json, "\xef\xbb\xbf", 3) == 0)
