@@ -128,7 +128,8 @@ class Master:
         return self.process.pid
 
     def children(self):
-        """Title -> pid."""
+        """Title -> pid; "unnamed 123" is one that was forked this moment and
+        has the supervisor's arguments still."""
         found = {}
         for p in os.listdir("/proc"):
             if p.isdigit() and parent_of(p) == self.pid:
@@ -137,7 +138,8 @@ class Master:
                         title = f.read().rstrip(b"\0").decode()
                 except OSError:
                     continue
-                found[title.removeprefix("arangosync: ")] = int(p)
+                name = title.removeprefix("arangosync: ")
+                found[name if name != title else f"unnamed {p}"] = int(p)
         return found
 
     def kill(self):

@@ -112,7 +112,8 @@ class Births:
         for m in self.masters:
             if m.process is not None:
                 for title, pid in m.children().items():
-                    self.seen.setdefault((m.name, title), set()).add(pid)
+                    if not title.startswith("unnamed "):
+                        self.seen.setdefault((m.name, title), set()).add(pid)
 
     def run(self):
         while not self.done.wait(0.15):
