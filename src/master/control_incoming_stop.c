@@ -39,6 +39,33 @@ check_mode(struct json_object *o, const char *name, struct json_object **out)
 	    "request", name);
 }
 
+/* A wish that cannot be read is refused: force is not to be guessed. */
+static int
+check_stop(struct json_object *o, struct json_object **out)
+{
+	static const struct {
+		const char	*name;
+		enum json_type	 type;
+		const char	*what;
+	} wants[] = {
+		{ "force", json_type_boolean, "a boolean" },
+		{ "force_timeout", json_type_int, "a number of nanoseconds" },
+		{ "wait_timeout", json_type_int, "a number of nanoseconds" }
+	};
+	struct json_object	*v;
+	size_t			 i;
+	int			 status;
+
+	for (i = 0; i < NITEMS(wants); i++)
+		if ((v = json_at(o, wants[i].name)) != NULL &&
+		    !json_object_is_type(v, wants[i].type))
+			return control_say(out, 400, "%s must be %s: bad "
+			    "request", wants[i].name, wants[i].what);
+	if ((status = check_mode(o, "target_server_mode", out)) != 200)
+		return status;
+	return check_mode(o, "source_server_mode", out);
+}
+
 /*
  * What is to be done, for the agency.  A stop that is under way and not forced
  * becomes a forced one; modes are those of the last request that names them.
@@ -122,8 +149,7 @@ stop(struct control_incoming *in, struct json_object *body,
 	uint64_t		 deadline;
 	int			 status, r = 0;
 
-	if ((status = check_mode(body, "target_server_mode", out)) != 200 ||
-	    (status = check_mode(body, "source_server_mode", out)) != 200)
+	if ((status = check_stop(body, out)) != 200)
 		return status;
 	if (!in->active)
 		return 200;

@@ -134,6 +134,12 @@ test_inactive(void)
 	    "{}", text), 200);
 	CU_ASSERT_EQUAL(call(control_incoming_stop, "DELETE", "/_api/sync",
 	    "{\"target_server_mode\":\"half\"}", text), 400);
+	CU_ASSERT_EQUAL(call(control_incoming_stop, "DELETE", "/_api/sync",
+	    "{\"force\":\"yes\"}", text), 400);
+	CU_ASSERT_EQUAL(call(control_incoming_stop, "DELETE", "/_api/sync",
+	    "{\"wait_timeout\":1.5}", text), 400);
+	CU_ASSERT_EQUAL(call(control_incoming_stop, "DELETE", "/_api/sync",
+	    "{\"force\":null,\"force_timeout\":1000000000}", text), 200);
 	CU_ASSERT_EQUAL(call(control_incoming_post_barrier, "POST",
 	    "/_api/sync/barrier", "", text), 412);
 	CU_ASSERT_EQUAL(call(control_incoming_get_barrier, "GET",
