@@ -375,6 +375,7 @@ do_lost_batch(void *arg)
 	struct arango_snapshot_opts	 o = ARANGO_SNAPSHOT_OPTS_INIT;
 	struct arango_snapshot		*s;
 	struct err_msg			 m;
+	int				 i;
 
 	o.cluster = a;
 	o.server = arango_server_at(a, 0);
@@ -382,7 +383,8 @@ do_lost_batch(void *arg)
 	batch_gone = true;
 	CU_ASSERT_EQUAL_FATAL(arango_snapshot_open(&o, &s, &m), 0);
 	CU_ASSERT_FALSE(arango_snapshot_is_lost(s));
-	fiber_sleep_ms(1200);
+	for (i = 0; i < 1000 && !arango_snapshot_is_lost(s); i++)
+		fiber_sleep_ms(10);
 	CU_ASSERT_EQUAL(fake_count(&f, "PUT "), 1);
 	CU_ASSERT_TRUE(arango_snapshot_is_lost(s));
 	CU_ASSERT_EQUAL(arango_dump_keys(s, "d", "s1", note_key, NULL, &m),

@@ -152,8 +152,8 @@ static void
 test_marker_front(void)
 {
 	static const char *const good[] = {
-		"{\"tick\":\"2103\",\"type\":2300,\"db\":\"mydb\",\"cuid\":"
-		"\"c1/s2\",\"tid\":\"0\",\"data\":{\"_key\":\"a}\",\"v\":{}}}",
+		("{\"tick\":\"2103\",\"type\":2300,\"db\":\"mydb\",\"cuid\":"
+		"\"c1/s2\",\"tid\":\"0\",\"data\":{\"_key\":\"a}\",\"v\":{}}}"),
 		"{\"tick\":\"2110\",\"type\":2200,\"tid\":\"5\",\"db\":\"d\"}",
 		"{\"tick\":\"1\",\"type\":2004,\"db\":\"\",\"cuid\":\"c/s\"}",
 	};
