@@ -29,8 +29,12 @@ tail_up(void)
 static void
 tail_down(void)
 {
+	unsigned	 i;
+
 	tail_stop(t);
 	fake_turn(30);
+	for (i = 0; i < 2000 && (t->driving || t->asking); i++)
+		fake_turn(5);
 	CU_ASSERT_FALSE(t->driving || t->asking);
 	tail_free(&t);
 	fake_turn(10);
